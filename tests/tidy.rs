@@ -5,6 +5,8 @@
 
 mod tidy {
     pub(crate) mod functions;
+    pub(crate) mod globals;
+    pub(crate) mod listed;
     pub(crate) mod manifests;
     pub(crate) mod paths;
     pub(crate) mod prose;
@@ -16,7 +18,7 @@ mod tidy {
 
 use tidy::source::Source;
 use tidy::tree::{expect_none, files_ending, text_files};
-use tidy::{functions, manifests, paths, prose, tasks, words};
+use tidy::{functions, globals, manifests, paths, prose, tasks, words};
 
 fn findings_in_sources<F>(rule: F)
 where
@@ -55,18 +57,18 @@ fn every_task_has_an_owner() {
 }
 
 #[test]
+fn nothing_is_global() {
+    expect_none(&globals::findings(&Source::all()));
+}
+
+#[test]
 fn no_test_waits_by_sleeping() {
     findings_in_sources(tasks::sleeps);
 }
 
 #[test]
 fn no_file_names_a_machine() {
-    expect_none(
-        &text_files()
-            .iter()
-            .flat_map(paths::findings)
-            .collect::<Vec<_>>(),
-    );
+    expect_none(&text_files().iter().flat_map(paths::findings).collect::<Vec<_>>());
 }
 
 #[test]

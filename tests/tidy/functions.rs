@@ -56,10 +56,7 @@ pub(crate) fn too_long(source: &Source) -> Vec<Finding> {
                 LINES_MAX
             };
             (lines > limit).then(|| {
-                let rule = format!(
-                    "function `{}` has {lines} lines; at most {limit}",
-                    function.name
-                );
+                let rule = format!("function `{}` has {lines} lines; at most {limit}", function.name);
                 Finding::new(&source.path, source.line_of(function.at), rule)
             })
         })
@@ -103,10 +100,7 @@ mod tests {
             .iter()
             .map(|function| (function.name, &text[function.body..function.end]))
             .collect();
-        assert_eq!(
-            found,
-            [("some", "{ [0; 2] }"), ("h", "{ let s = \"}\"; { } }")]
-        );
+        assert_eq!(found, [("some", "{ [0; 2] }"), ("h", "{ let s = \"}\"; { } }")]);
     }
 
     #[test]
@@ -135,10 +129,7 @@ mod tests {
             "a/src/b.rs",
             "fn test_pattern() {}\n#[test]\nfn test_it() {}\n#[test]\nfn it_holds() {}\nfn test_ranges() {}",
         );
-        let lines: Vec<usize> = prefixed_tests(&source)
-            .iter()
-            .map(|finding| finding.line)
-            .collect();
+        let lines: Vec<usize> = prefixed_tests(&source).iter().map(|finding| finding.line).collect();
         assert_eq!(lines, [3]);
     }
 }

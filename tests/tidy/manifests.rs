@@ -32,18 +32,10 @@ const MEMBERS: &[(&str, &str, &[&str])] = &[
         "roadshow-console",
         &["roadshow-gateway", "roadshow-cluster"],
     ),
-    (
-        "services/gateway",
-        "roadshow-gateway",
-        &["roadshow-services"],
-    ),
+    ("services/gateway", "roadshow-gateway", &["roadshow-services"]),
     ("services/demo", "roadshow-demo", &["roadshow-services"]),
     ("cluster", "roadshow-cluster", &["roadshow-services"]),
-    (
-        "bridges/conformance",
-        "roadshow-conformance",
-        &["roadshow-services"],
-    ),
+    ("bridges/conformance", "roadshow-conformance", &["roadshow-services"]),
     ("services", "roadshow-services", &["roadshow-actors"]),
     (
         "actors",
@@ -79,10 +71,7 @@ const KEPT: &[(&[&str], &[&str])] = &[
         &["roadshow-gateway"],
     ),
     (&["clap"], &["roadshow-console", "roadshow-demo"]),
-    (
-        &["crossterm", "indicatif", "ratatui"],
-        &["roadshow-console"],
-    ),
+    (&["crossterm", "indicatif", "ratatui"], &["roadshow-console"]),
     (
         &["ractor"],
         &[
@@ -139,26 +128,17 @@ impl Member {
 
     fn dependencies(&self) -> Vec<Dependency<'_>> {
         let targets = self.manifest.get("target").and_then(Value::as_table);
-        let tables = std::iter::once(&self.manifest).chain(
-            targets
-                .into_iter()
-                .flat_map(Table::values)
-                .filter_map(Value::as_table),
-        );
+        let tables = std::iter::once(&self.manifest)
+            .chain(targets.into_iter().flat_map(Table::values).filter_map(Value::as_table));
         let mut found = Vec::new();
         for table in tables {
             for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
                 let section = table.get(kind).and_then(Value::as_table);
-                found.extend(
-                    section
-                        .into_iter()
-                        .flatten()
-                        .map(|(name, value)| Dependency {
-                            name,
-                            value,
-                            is_dev: kind == "dev-dependencies",
-                        }),
-                );
+                found.extend(section.into_iter().flatten().map(|(name, value)| Dependency {
+                    name,
+                    value,
+                    is_dev: kind == "dev-dependencies",
+                }));
             }
         }
         found
@@ -168,8 +148,7 @@ impl Member {
 /// The members that the workspace lists, the facade first.
 pub(crate) fn members() -> Vec<Member> {
     let read = |folder: &str| {
-        let text = fs::read_to_string(root().join(folder).join("Cargo.toml"))
-            .expect("a listed member has a manifest");
+        let text = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a listed member has a manifest");
         Member::new(folder, &text)
     };
     let facade = read("");
@@ -203,12 +182,7 @@ fn member_findings(member: &Member) -> Vec<Finding> {
             member.folder
         ));
     }
-    if !is_true(
-        member
-            .manifest
-            .get("lints")
-            .and_then(|lints| lints.get("workspace")),
-    ) {
+    if !is_true(member.manifest.get("lints").and_then(|lints| lints.get("workspace"))) {
         rules.push("a member says `[lints] workspace = true`".to_owned());
     }
     let profiles = member.manifest.get("profile").and_then(Value::as_table);
@@ -231,9 +205,7 @@ fn member_findings(member: &Member) -> Vec<Finding> {
 fn dependency_rule(package: &str, dependency: &Dependency<'_>) -> Option<String> {
     let name = dependency.name;
     if !is_true(dependency.value.get("workspace")) {
-        return Some(format!(
-            "`{name}` takes its version from `[workspace.dependencies]`"
-        ));
+        return Some(format!("`{name}` takes its version from `[workspace.dependencies]`"));
     }
     let is_ours = name == "roadshow" || name.starts_with("roadshow-");
     if is_ours && !may_use(package, name, dependency.is_dev) {
@@ -242,24 +214,16 @@ fn dependency_rule(package: &str, dependency: &Dependency<'_>) -> Option<String>
         ));
     }
     let dev = format!("{package} (dev)");
-    let kept = KEPT
-        .iter()
-        .find(|(libraries, _)| libraries.contains(&name))?;
-    let allowed =
-        kept.1.contains(&package) || (dependency.is_dev && kept.1.contains(&dev.as_str()));
-    (!allowed).then(|| {
-        format!(
-            "`{package}` may not name `{name}`: only {} may",
-            kept.1.join(", ")
-        )
-    })
+    let kept = KEPT.iter().find(|(libraries, _)| libraries.contains(&name))?;
+    let allowed = kept.1.contains(&package) || (dependency.is_dev && kept.1.contains(&dev.as_str()));
+    (!allowed).then(|| format!("`{package}` may not name `{name}`: only {} may", kept.1.join(", ")))
 }
 
 /// A crate may use every crate below it; an adapter's tests may use the suite.
 fn may_use(package: &str, used: &str, is_dev: bool) -> bool {
-    let adapter = MEMBERS.iter().any(|(folder, name, _)| {
-        *name == package && folder.starts_with("bridges/") && *name != SUITE
-    });
+    let adapter = MEMBERS
+        .iter()
+        .any(|(folder, name, _)| *name == package && folder.starts_with("bridges/") && *name != SUITE);
     (adapter && is_dev && used == SUITE) || is_below(package, used)
 }
 
@@ -282,10 +246,7 @@ mod tests {
     fn rules(folder: &str, package: &str, rest: &str) -> Vec<String> {
         let text = format!("[package]\nname = \"{package}\"\n[lints]\nworkspace = true\n{rest}");
         let member = Member::new(folder, &text);
-        findings(&[member])
-            .into_iter()
-            .map(|finding| finding.rule)
-            .collect()
+        findings(&[member]).into_iter().map(|finding| finding.rule).collect()
     }
 
     #[test]
@@ -360,22 +321,14 @@ mod tests {
                 "roadshow-nats",
                 "[target.'cfg(unix)'.dependencies]\nroadshow-amqp.workspace = true",
             ),
-            (
-                "services",
-                "roadshow-services",
-                "[dependencies]\naxum.workspace = true",
-            ),
+            ("services", "roadshow-services", "[dependencies]\naxum.workspace = true"),
             (
                 "services",
                 "roadshow-services",
                 "[dependencies]\nractor.workspace = true",
             ),
             ("", "roadshow", "[dependencies]\nractor.workspace = true"),
-            (
-                "services/demo",
-                "roadshow-demo",
-                "[dependencies]\nserde = \"1\"",
-            ),
+            ("services/demo", "roadshow-demo", "[dependencies]\nserde = \"1\""),
             (
                 "services/demo",
                 "roadshow-demo",

@@ -31,11 +31,7 @@ pub(crate) fn findings(file: &TextFile) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         if names_a_disk(line) {
-            found.push(Finding::new(
-                &file.path,
-                index + 1,
-                "no absolute path of a machine",
-            ));
+            found.push(Finding::new(&file.path, index + 1, "no absolute path of a machine"));
         }
         let checked = !file.path.ends_with(".rs");
         if let Some(host) = strange_host(line).filter(|_| checked) {
@@ -51,8 +47,7 @@ fn names_a_disk(line: &str) -> bool {
     roots.iter().any(|root| {
         words_in(line, root).any(|at| {
             let before = line[..at].strip_suffix('/');
-            let starts =
-                before.is_some_and(|before| before.chars().next_back().is_none_or(begins_a_path));
+            let starts = before.is_some_and(|before| before.chars().next_back().is_none_or(begins_a_path));
             starts && line[at + root.len()..].starts_with('/')
         })
     })
@@ -71,12 +66,9 @@ fn strange_host(line: &str) -> Option<&str> {
             .find(|c: char| !c.is_alphanumeric() && c != '.' && c != '-')
             .unwrap_or(rest.len());
         let host = &rest[..end];
-        let known = HOSTS.iter().any(|known| {
-            host == *known
-                || host
-                    .strip_suffix(known)
-                    .is_some_and(|sub| sub.ends_with('.'))
-        });
+        let known = HOSTS
+            .iter()
+            .any(|known| host == *known || host.strip_suffix(known).is_some_and(|sub| sub.ends_with('.')));
         (is_web && !host.is_empty() && !known).then_some(host)
     })
 }
@@ -108,18 +100,9 @@ mod tests {
         assert_eq!(count("x.toml", strange), 1);
         assert_eq!(count("x.rs", strange), 0);
         assert_eq!(
-            count(
-                "x.toml",
-                "registry+https://github.com/rust-lang/crates.io-index"
-            ),
+            count("x.toml", "registry+https://github.com/rust-lang/crates.io-index"),
             0
         );
-        assert_eq!(
-            count(
-                "x.md",
-                "https://static.rust-lang.org and nats://broker:4222"
-            ),
-            0
-        );
+        assert_eq!(count("x.md", "https://static.rust-lang.org and nats://broker:4222"), 0);
     }
 }

@@ -37,8 +37,7 @@ fn page<'a>(pages: &'a [TextFile], path: &str) -> Option<&'a TextFile> {
 
 fn changelog(pages: &[TextFile]) -> Option<Finding> {
     let path = "CHANGELOG.md";
-    let has_section =
-        page(pages, path).is_some_and(|page| page.text.contains("\n## [Unreleased]\n"));
+    let has_section = page(pages, path).is_some_and(|page| page.text.contains("\n## [Unreleased]\n"));
     (!has_section).then(|| Finding::new(path, 1, "the changelog has a section `## [Unreleased]`"))
 }
 
@@ -51,11 +50,7 @@ fn glossary(pages: &[TextFile]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (line, heading) in headings(&page.text) {
         if !seen.insert(heading.to_lowercase()) {
-            found.push(Finding::new(
-                path,
-                line,
-                format!("`{heading}` is explained twice"),
-            ));
+            found.push(Finding::new(path, line, format!("`{heading}` is explained twice")));
         }
     }
     found
@@ -66,17 +61,10 @@ fn decisions(pages: &[TextFile]) -> Vec<Finding> {
     let Some(index) = page(pages, &index_path) else {
         return vec![Finding::new(&index_path, 1, "decisions have an index")];
     };
-    let listed: Vec<&str> = links(&index.text)
-        .into_iter()
-        .map(|(_, target)| target)
-        .collect();
+    let listed: Vec<&str> = links(&index.text).into_iter().map(|(_, target)| target).collect();
     let mut found = Vec::new();
     for page in pages {
-        let Some(name) = page
-            .path
-            .strip_prefix(DECISIONS)
-            .filter(|name| *name != "README.md")
-        else {
+        let Some(name) = page.path.strip_prefix(DECISIONS).filter(|name| *name != "README.md") else {
             continue;
         };
         if !listed.contains(&name) {
@@ -86,10 +74,7 @@ fn decisions(pages: &[TextFile]) -> Vec<Finding> {
                 "a decision is listed in docs/decisions/README.md",
             ));
         }
-        let headings: Vec<&str> = headings(&page.text)
-            .into_iter()
-            .map(|(_, heading)| heading)
-            .collect();
+        let headings: Vec<&str> = headings(&page.text).into_iter().map(|(_, heading)| heading).collect();
         for part in ["Status", "Context", "Decision", "Consequences"] {
             if !headings.contains(&part) {
                 found.push(Finding::new(
@@ -160,10 +145,7 @@ fn resolves(pages: &[TextFile], from: &TextFile, target: &str) -> bool {
     let Some(page) = page(pages, &path) else {
         return anchor.is_empty();
     };
-    anchor.is_empty()
-        || headings(&page.text)
-            .iter()
-            .any(|(_, heading)| slug(heading) == anchor)
+    anchor.is_empty() || headings(&page.text).iter().any(|(_, heading)| slug(heading) == anchor)
 }
 
 /// The path of `file` as seen from the page at `from`.
@@ -204,10 +186,7 @@ mod tests {
     #[test]
     fn a_link_resolves_to_a_file_or_a_heading() {
         let table = [
-            (
-                "[a](../Cargo.toml) [b](https://example.org) [c](#a-word-two)",
-                0,
-            ),
+            ("[a](../Cargo.toml) [b](https://example.org) [c](#a-word-two)", 0),
             ("[a](gone.md)", 1),
             ("[a](#gone) and [b](other.md#gone)", 2),
             ("[a](other.md#other-page)", 0),
@@ -235,18 +214,13 @@ mod tests {
             ("CHANGELOG.md", "# Changelog\n"),
             ("docs/GLOSSARY.md", "### Node\n### node\n"),
             ("docs/decisions/README.md", "none"),
-            (
-                "docs/decisions/0001-one.md",
-                "## Status\n## Context\n## Consequences\n",
-            ),
+            ("docs/decisions/0001-one.md", "## Status\n## Context\n## Consequences\n"),
         ];
         let found = |changed: Option<(&str, &str)>| {
             let pages: Vec<TextFile> = good
                 .iter()
                 .map(|(path, text)| {
-                    let text = changed
-                        .filter(|(of, _)| of == path)
-                        .map_or(*text, |(_, text)| text);
+                    let text = changed.filter(|(of, _)| of == path).map_or(*text, |(_, text)| text);
                     page_of(path, text)
                 })
                 .collect();

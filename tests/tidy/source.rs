@@ -64,10 +64,7 @@ impl Source {
 
     /// The text of a line, from 1, comments included.
     pub(crate) fn line(&self, number: usize) -> &str {
-        self.text
-            .lines()
-            .nth(number.saturating_sub(1))
-            .unwrap_or("")
+        self.text.lines().nth(number.saturating_sub(1)).unwrap_or("")
     }
 
     /// Where `word` stands alone in the code, not inside a longer identifier.
@@ -104,12 +101,9 @@ impl Source {
 
 /// Where `word` stands alone in `code`.
 pub(crate) fn words_in<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let is_part =
-        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     code.match_indices(word).filter_map(move |(at, _)| {
-        let before = at
-            .checked_sub(1)
-            .and_then(|before| code.as_bytes().get(before));
+        let before = at.checked_sub(1).and_then(|before| code.as_bytes().get(before));
         let after = code.as_bytes().get(at + word.len());
         (!is_part(before) && !is_part(after)).then_some(at)
     })
@@ -170,9 +164,7 @@ fn test_attributes(code: &str) -> impl Iterator<Item = usize> + '_ {
             "test" | "tokio::test" => true,
             "cfg" => {
                 words_in(attribute, "test").next().is_some()
-                    && !attribute
-                        .replace(char::is_whitespace, "")
-                        .contains("not(test")
+                    && !attribute.replace(char::is_whitespace, "").contains("not(test")
             }
             _ => false,
         };
@@ -217,12 +209,7 @@ fn literal_at(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at..];
     let follows_word = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_');
     if rest.starts_with(b"//") {
-        return Some(
-            at + rest
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .unwrap_or(rest.len()),
-        );
+        return Some(at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));
     }
     if rest.starts_with(b"/*") {
         return Some(at + block_comment_length(rest));
@@ -273,11 +260,7 @@ fn quoted_length(rest: &[u8]) -> usize {
 /// A character literal's length; none for a lifetime.
 fn char_length(rest: &[u8]) -> Option<usize> {
     if rest.get(1) == Some(&b'\\') {
-        return rest
-            .iter()
-            .skip(3)
-            .position(|byte| *byte == b'\'')
-            .map(|end| end + 4);
+        return rest.iter().skip(3).position(|byte| *byte == b'\'').map(|end| end + 4);
     }
     let text = std::str::from_utf8(&rest[1..rest.len().min(6)]).unwrap_or_else(|error| {
         std::str::from_utf8(&rest[1..1 + error.valid_up_to()]).expect("the valid part is valid")
@@ -288,13 +271,10 @@ fn char_length(rest: &[u8]) -> Option<usize> {
 
 /// The length of a raw string (`r"…"`, `br#"…"#`, `cr"…"`).
 fn raw_length(rest: &[u8]) -> Option<usize> {
-    let prefix = [&b"r"[..], b"br", b"cr"].into_iter().find(|prefix| {
-        rest.starts_with(prefix) && matches!(rest.get(prefix.len()), Some(b'"' | b'#'))
-    })?;
-    let hashes = rest[prefix.len()..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let prefix = [&b"r"[..], b"br", b"cr"]
+        .into_iter()
+        .find(|prefix| rest.starts_with(prefix) && matches!(rest.get(prefix.len()), Some(b'"' | b'#')))?;
+    let hashes = rest[prefix.len()..].iter().take_while(|byte| **byte == b'#').count();
     let open = prefix.len() + hashes;
     if rest.get(open) != Some(&b'"') {
         return None;
@@ -344,10 +324,7 @@ mod tests {
 
     #[test]
     fn a_module_declared_for_tests_makes_its_files_tests() {
-        let parent = Source::new(
-            "bridges/src/memory.rs",
-            "#[cfg(test)]\nmod model;\nmod bus;",
-        );
+        let parent = Source::new("bridges/src/memory.rs", "#[cfg(test)]\nmod model;\nmod bus;");
         assert_eq!(parent.test_modules(), ["bridges/src/memory/model"]);
         let root = Source::new("bridges/src/lib.rs", "#[cfg(test)] mod fuzz;");
         assert_eq!(root.test_modules(), ["bridges/src/fuzz"]);

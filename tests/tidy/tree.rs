@@ -34,12 +34,7 @@ pub(crate) fn expect_none(findings: &[Finding]) {
         .iter()
         .map(|finding| format!("{}:{}: {}", finding.path, finding.line, finding.rule))
         .collect();
-    assert!(
-        lines.is_empty(),
-        "{} findings\n{}",
-        lines.len(),
-        lines.join("\n")
-    );
+    assert!(lines.is_empty(), "{} findings\n{}", lines.len(), lines.join("\n"));
 }
 
 /// A text file of the repository.
@@ -61,8 +56,7 @@ pub(crate) fn text_files() -> Vec<TextFile> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        let entries =
-            fs::read_dir(root().join(&folder)).expect("a folder of the repository can be listed");
+        let entries = fs::read_dir(root().join(&folder)).expect("a folder of the repository can be listed");
         for entry in entries {
             let entry = entry.expect("an entry of the repository can be read");
             let relative = folder.join(entry.file_name());

@@ -63,8 +63,7 @@ fn glob_import(source: &Source) -> Vec<Finding> {
             continue;
         };
         let path: String = statement["use".len()..].split_whitespace().collect();
-        let allowed =
-            (path == "super::*" && source.is_test(start)) || path.ends_with("::prelude::*");
+        let allowed = (path == "super::*" && source.is_test(start)) || path.ends_with("::prelude::*");
         let is_bound = path.starts_with('<') || path.starts_with("std::ops::");
         if path.contains('*') && !allowed && !is_bound && !path.contains('=') {
             found.push(at(
@@ -80,22 +79,12 @@ fn glob_import(source: &Source) -> Vec<Finding> {
 fn ignored_test(source: &Source) -> Vec<Finding> {
     let starts = source.code.match_indices("#[ignore").map(|(byte, _)| byte);
     starts
-        .map(|byte| {
-            at(
-                source,
-                byte,
-                "no ignored test: nothing passes by being skipped",
-            )
-        })
+        .map(|byte| at(source, byte, "no ignored test: nothing passes by being skipped"))
         .collect()
 }
 
 fn channel_without_capacity(source: &Source) -> Vec<Finding> {
-    let types = [
-        "UnboundedSender",
-        "UnboundedReceiver",
-        "UnboundedReceiverStream",
-    ];
+    let types = ["UnboundedSender", "UnboundedReceiver", "UnboundedReceiverStream"];
     let calls = ["unbounded", "unbounded_channel"].iter().flat_map(|word| {
         source
             .words(word)
@@ -131,21 +120,11 @@ fn placeholder(source: &Source) -> Vec<Finding> {
             .words(name)
             .filter(|byte| source.code[byte + name.len()..].starts_with('!'))
     });
-    let notes = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("X", "XX"),
-    ];
+    let notes = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
     let notes = notes.iter().flat_map(|word| words_in(&source.text, word));
     macros
         .chain(notes)
-        .map(|byte| {
-            at(
-                source,
-                byte,
-                "nothing unfinished is committed: do it, or open an issue",
-            )
-        })
+        .map(|byte| at(source, byte, "nothing unfinished is committed: do it, or open an issue"))
         .collect()
 }
 
@@ -157,9 +136,7 @@ fn unsafe_code(source: &Source) -> Vec<Finding> {
 }
 
 fn vague_name(source: &Source) -> Vec<Finding> {
-    let vague = [
-        "Manager", "Helper", "Helpers", "Util", "Utils", "Info", "Data",
-    ];
+    let vague = ["Manager", "Helper", "Helpers", "Util", "Utils", "Info", "Data"];
     let mut found = Vec::new();
     for keyword in ["struct", "enum", "trait", "type", "union"] {
         for start in source.words(keyword) {
@@ -169,8 +146,7 @@ fn vague_name(source: &Source) -> Vec<Finding> {
                 .next()
                 .unwrap_or("");
             if vague.iter().any(|word| name.ends_with(word)) {
-                let rule =
-                    format!("type `{name}`: say what it is; no Manager, Helper, Util, Info, Data");
+                let rule = format!("type `{name}`: say what it is; no Manager, Helper, Util, Info, Data");
                 found.push(at(source, start, rule));
             }
         }
@@ -205,22 +181,14 @@ mod tests {
                 "#[cfg(test)]\nmod tests {\n use super::*;\n use std::io::*;\n}",
                 &[4],
             ),
-            (
-                ignored_test,
-                "#[test]\n#[ignore = \"slow\"]\nfn a() {}",
-                &[2],
-            ),
+            (ignored_test, "#[test]\n#[ignore = \"slow\"]\nfn a() {}", &[2]),
             (ignored_test, "// #[ignore]", &[]),
             (
                 channel_without_capacity,
                 "let (a, b) = mpsc::unbounded_channel();",
                 &[1],
             ),
-            (
-                channel_without_capacity,
-                "let x: Bound = Unbounded; // unbounded",
-                &[],
-            ),
+            (channel_without_capacity, "let x: Bound = Unbounded; // unbounded", &[]),
             (unwrap, "fn a() { b.unwrap() }", &[1]),
             (
                 unwrap,
