@@ -35,10 +35,10 @@ fn main() {
     row("record_ok, one bucket", |n| calls.record_ok(200 + (n & 0xff)));
     row("record_ok, many buckets", |n| calls.record_ok(spread(n)));
     row("record_answer", |n| {
-        calls.record_answer(Outcome::Conflict, 200 + (n & 0xff))
+        calls.record_answer(Outcome::Conflict, 200 + (n & 0xff));
     });
     row("record_refused", |_| {
-        calls.record_refused(Refusal::Full, Outcome::Exhausted)
+        calls.record_refused(Refusal::Full, Outcome::Exhausted);
     });
     row("counter", |_| counter.increment());
     row("histogram of times", |n| times.record_ns(spread(n)));
