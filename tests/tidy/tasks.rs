@@ -6,7 +6,16 @@ use super::tree::Finding;
 
 const TASKS: Listed<'_> = Listed {
     rule: "no task without an owner: an actor, a supervisor, a set or a tracker spawns it, or tests/tidy/tasks.rs says who owns it",
-    files: &[],
+    files: &[
+        (
+            "actors/src/call.rs",
+            "the deadline wheel holds every handler that was handed over, and ends them with the node",
+        ),
+        (
+            "actors/src/router.rs",
+            "the router's state holds the wheel's driver and aborts it when it is dropped",
+        ),
+    ],
 };
 
 /// The marker, with a reason, that lets a handler of a test sleep under paused time.
@@ -22,7 +31,9 @@ fn spawns(source: &Source) -> Vec<usize> {
         .words("spawn")
         .filter(|byte| {
             let before = &source.code[..*byte];
-            before.ends_with("tokio::") || before.ends_with("task::")
+            ["tokio::", "task::", "runtime().", "runtime.", "handle."]
+                .iter()
+                .any(|owner| before.ends_with(owner))
         })
         .filter(|byte| !source.is_test(*byte))
         .collect()
@@ -59,11 +70,10 @@ mod tests {
 
     #[test]
     fn a_task_needs_an_owner_outside_tests() {
-        let text =
-            "fn f() {\n tokio::spawn(x);\n task::spawn(x);\n set.spawn(y);\n}\n#[test]\nfn t() { tokio::spawn(x); }";
+        let text = "fn f() {\n tokio::spawn(x);\n task::spawn(x);\n set.spawn(y);\n node.runtime().spawn(x);\n}\n#[test]\nfn t() { tokio::spawn(x); }";
         let source = Source::new("a/src/b.rs", text);
         let lines: Vec<usize> = spawns(&source).iter().map(|byte| source.line_of(*byte)).collect();
-        assert_eq!(lines, [2, 3]);
+        assert_eq!(lines, [2, 3, 5]);
     }
 
     #[test]
