@@ -8,6 +8,7 @@ mod tidy {
     pub(crate) mod globals;
     pub(crate) mod listed;
     pub(crate) mod manifests;
+    pub(crate) mod messages;
     pub(crate) mod paths;
     pub(crate) mod prose;
     pub(crate) mod source;
@@ -18,7 +19,7 @@ mod tidy {
 
 use tidy::source::Source;
 use tidy::tree::{expect_none, files_ending, text_files};
-use tidy::{functions, globals, manifests, paths, prose, tasks, words};
+use tidy::{functions, globals, manifests, messages, paths, prose, tasks, words};
 
 fn findings_in_sources<F>(rule: F)
 where
@@ -39,6 +40,11 @@ fn every_dependency_follows_the_direction_of_the_design() {
 #[test]
 fn the_code_keeps_to_the_rules_about_words() {
     findings_in_sources(words::findings);
+}
+
+#[test]
+fn every_message_can_be_joined_into_a_longer_one() {
+    findings_in_sources(messages::findings);
 }
 
 #[test]
