@@ -15,6 +15,10 @@ const TASKS: Listed<'_> = Listed {
             "actors/src/router.rs",
             "the router's state holds the wheel's driver and aborts it when it is dropped",
         ),
+        (
+            "supervision/src/supervisor/task.rs",
+            "the supervisor holds each start and timer as a `Task`, which aborts it when it is dropped",
+        ),
     ],
 };
 
