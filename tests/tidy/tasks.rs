@@ -8,6 +8,14 @@ const TASKS: Listed<'_> = Listed {
     rule: "no task without an owner: an actor, a supervisor, a set or a tracker spawns it, or tests/tidy/tasks.rs says who owns it",
     files: &[
         (
+            "actors/src/bridge.rs",
+            "the bridge actor's state holds the task that asks for its health and aborts it when it is dropped",
+        ),
+        (
+            "actors/src/subscription.rs",
+            "the actor's state holds the taking task; a delivery that waits for its lane holds a permit, and so is bounded",
+        ),
+        (
             "actors/src/call.rs",
             "the deadline wheel holds every handler that was handed over, and ends them with the node",
         ),

@@ -21,6 +21,9 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
         placeholder,
         unsafe_code,
         vague_name,
+        printing,
+        kept_library,
+        silent_exception,
     ];
     rules.iter().flat_map(|rule| rule(source)).collect()
 }
@@ -154,6 +157,57 @@ fn vague_name(source: &Source) -> Vec<Finding> {
     found
 }
 
+/// Only the console knows terminals; programs that are not shipped may print.
+fn printing(source: &Source) -> Vec<Finding> {
+    let prints = ["services/console/", "src/main.rs"];
+    if prints.iter().any(|path| source.path.starts_with(path)) || source.path.contains("examples/") {
+        return Vec::new();
+    }
+    let macros = ["println", "eprintln", "print", "eprint"];
+    let found = macros.iter().flat_map(|name| {
+        source
+            .words(name)
+            .filter(|byte| source.code[byte + name.len()..].starts_with('!') && !source.is_test(*byte))
+    });
+    found
+        .map(|byte| at(source, byte, "only the console prints: a library returns or traces"))
+        .collect()
+}
+
+/// A library that may be exchanged is named where bytes are made, and nowhere else.
+fn kept_library(source: &Source) -> Vec<Finding> {
+    if ["bridges/src/codec.rs", "bridges/src/envelope/binary.rs"].contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    let found = source
+        .words("bincode")
+        .filter(|byte| source.code[*byte..].starts_with("bincode::"));
+    found
+        .map(|byte| {
+            at(
+                source,
+                byte,
+                "bincode is named where envelopes and values become bytes, in roadshow-bridges",
+            )
+        })
+        .collect()
+}
+
+/// An exception to a lint says why.
+fn silent_exception(source: &Source) -> Vec<Finding> {
+    let attributes = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];
+    let found = attributes
+        .iter()
+        .flat_map(|attribute| source.code.match_indices(attribute));
+    found
+        .filter(|(byte, _)| {
+            let inside = source.code[*byte..].split(']').next().unwrap_or("");
+            words_in(inside, "reason").next().is_none()
+        })
+        .map(|(byte, _)| at(source, byte, "an exception to a lint says why: `reason = \"…\"`"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +255,16 @@ mod tests {
             (placeholder, note, &[1]),
             (unsafe_code, "unsafe { x() }", &[1]),
             (unsafe_code, "#![forbid(unsafe_code)]", &[]),
+            (printing, "fn f() { println!(\"x\"); }", &[1]),
+            (printing, "// println!()\n#[test]\nfn t() { println!(); }", &[]),
+            (kept_library, "bincode::serde::encode(x)", &[1]),
+            (kept_library, "let kind = \"bincode\"; // bincode::x", &[]),
+            (silent_exception, "#[allow(dead_code)]\nfn f() {}", &[1]),
+            (
+                silent_exception,
+                "#[expect(dead_code, reason = \"it will be\")]\nfn f() {}",
+                &[],
+            ),
             (
                 vague_name,
                 "pub struct LinkManager;\nenum Metadata {}\ntype HeaderData<T> = T;",
