@@ -165,7 +165,7 @@ impl GaveUp {
     #[must_use]
     pub fn causes(&self) -> Vec<String> {
         let mut causes = vec![self.to_string()];
-        causes.extend(self.child_causes.iter().cloned().take(CAUSES_MAX - 1));
+        causes.extend(self.child_causes.iter().take(CAUSES_MAX - 1).cloned());
         causes
     }
 

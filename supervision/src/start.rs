@@ -271,10 +271,10 @@ pub(crate) async fn run_start(
             deadline.as_millis()
         ))),
     };
-    if result.is_err() {
-        if let Some(cell) = berth.close() {
-            cell.stop(Some("its start failed".to_owned()));
-        }
+    if result.is_err()
+        && let Some(cell) = berth.close()
+    {
+        cell.stop(Some("its start failed".to_owned()));
     }
     result
 }

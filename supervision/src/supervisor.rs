@@ -94,7 +94,7 @@ impl Supervisor {
         if initial == InitialStart::Fail {
             let unless_ready = StopUnlessReady(Some(supervisor.clone()));
             supervisor.ready().await.map_err(|exit| StartError::from_exit(&exit))?;
-            unless_ready.is_ready();
+            unless_ready.disarm();
         }
         Ok(supervisor)
     }
@@ -104,7 +104,7 @@ impl Supervisor {
 struct StopUnlessReady(Option<SupervisorRef>);
 
 impl StopUnlessReady {
-    fn is_ready(mut self) {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }

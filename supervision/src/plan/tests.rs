@@ -1,1 +1,522 @@
-//! Tables and properties of the restart decision.
+//! Tables of the restart decision, and properties against a slow, obvious model of it.
+
+use proptest::prelude::*;
+use proptest::strategy::Strategy as Generate;
+
+use super::*;
+use crate::budget::Backoff;
+use crate::supervisor_spec::Strategy;
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn member(restart: Restart) -> Member {
+    Member {
+        restart,
+        significant: false,
+        presence: Presence::Active,
+        on_give_up: OnGiveUp::Restart,
+        row: Row::default(),
+        ready_since: Some(Duration::ZERO),
+    }
+}
+
+fn significant(restart: Restart, presence: Presence) -> Member {
+    Member {
+        significant: true,
+        presence,
+        ..member(restart)
+    }
+}
+
+fn decide(strategy: Strategy, members: &[Member], ended: usize, exit: ExitKind) -> Action {
+    let (panics, exits) = (Budget::panics(), Budget::new(1, secs(5)));
+    let policy = Policy {
+        strategy,
+        auto_shutdown: AutoShutdown::Never,
+        panics: &panics,
+        exits: &exits,
+    };
+    let situation = Situation {
+        members,
+        ended,
+        exit,
+        gave_up: false,
+        now: secs(1),
+        random: 0.0,
+    };
+    plan(&policy, &situation, History::new()).action
+}
+
+fn restart(stop: &[usize], forget: &[usize], start: &[usize]) -> Action {
+    Action::Restart {
+        stop: stop.to_vec(),
+        forget: forget.to_vec(),
+        start: start.to_vec(),
+        delay: Duration::ZERO,
+        budget: BudgetKind::Exits,
+    }
+}
+
+#[test]
+fn restart_type_and_exit_decide_whether_a_child_is_restarted() {
+    let abnormal = [
+        ExitKind::Failed,
+        ExitKind::Killed,
+        ExitKind::StartFailed,
+        ExitKind::Panicked,
+    ];
+    let is_restarted = |kind, exit| {
+        matches!(
+            decide(Strategy::OneForOne, &[member(kind)], 0, exit),
+            Action::Restart { .. }
+        )
+    };
+    for exit in abnormal {
+        assert!(is_restarted(Restart::Permanent, exit), "permanent after {exit:?}");
+        assert!(is_restarted(Restart::Transient, exit), "transient after {exit:?}");
+        assert!(!is_restarted(Restart::Temporary, exit), "temporary after {exit:?}");
+    }
+    assert!(is_restarted(Restart::Permanent, ExitKind::Normal));
+    assert!(!is_restarted(Restart::Transient, ExitKind::Normal));
+    assert!(!is_restarted(Restart::Temporary, ExitKind::Normal));
+}
+
+#[test]
+fn only_a_temporary_child_is_forgotten() {
+    let left = |kind| decide(Strategy::OneForOne, &[member(kind)], 0, ExitKind::Normal);
+    assert_eq!(left(Restart::Transient), Action::Leave { forget: false });
+    assert_eq!(left(Restart::Temporary), Action::Leave { forget: true });
+}
+
+#[test]
+fn strategies_choose_who_is_restarted() {
+    let all = [member(Restart::Permanent); 4];
+    let table = [
+        (Strategy::OneForOne, 1, restart(&[], &[], &[1])),
+        (Strategy::OneForAll, 1, restart(&[3, 2, 0], &[], &[0, 1, 2, 3])),
+        (Strategy::RestForOne, 1, restart(&[3, 2], &[], &[1, 2, 3])),
+        (Strategy::RestForOne, 3, restart(&[], &[], &[3])),
+        (Strategy::RestForOne, 0, restart(&[3, 2, 1], &[], &[0, 1, 2, 3])),
+    ];
+    for (strategy, ended, expected) in table {
+        assert_eq!(
+            decide(strategy, &all, ended, ExitKind::Failed),
+            expected,
+            "{strategy:?} of {ended}"
+        );
+    }
+}
+
+#[test]
+fn temporary_bystanders_are_stopped_for_good() {
+    let members = [
+        member(Restart::Temporary),
+        member(Restart::Permanent),
+        member(Restart::Temporary),
+    ];
+    assert_eq!(
+        decide(Strategy::OneForAll, &members, 1, ExitKind::Failed),
+        restart(&[2, 0], &[2, 0], &[1]).sorted()
+    );
+    assert_eq!(
+        decide(Strategy::RestForOne, &members, 1, ExitKind::Failed),
+        restart(&[2], &[2], &[1])
+    );
+}
+
+#[test]
+fn children_that_are_down_are_started_with_their_group_but_not_stopped() {
+    let mut members = [
+        member(Restart::Permanent),
+        member(Restart::Transient),
+        member(Restart::Temporary),
+    ];
+    members[1].presence = Presence::Stopped;
+    members[2].presence = Presence::Pending;
+    assert_eq!(
+        decide(Strategy::OneForAll, &members, 0, ExitKind::Failed),
+        restart(&[], &[], &[0, 1, 2])
+    );
+}
+
+impl Action {
+    /// Forgotten children have no order.
+    fn sorted(mut self) -> Self {
+        if let Self::Restart { forget, .. } = &mut self {
+            forget.sort_unstable();
+        }
+        self
+    }
+}
+
+#[test]
+fn an_intensity_of_zero_never_restarts() {
+    let exits = Budget::new(0, secs(5));
+    let policy = Policy {
+        strategy: Strategy::OneForOne,
+        auto_shutdown: AutoShutdown::Never,
+        panics: &exits,
+        exits: &exits,
+    };
+    let members = [member(Restart::Permanent)];
+    let situation = Situation {
+        members: &members,
+        ended: 0,
+        exit: ExitKind::Failed,
+        gave_up: false,
+        now: secs(1),
+        random: 0.0,
+    };
+    let action = plan(&policy, &situation, History::new()).action;
+    assert!(matches!(
+        action,
+        Action::GiveUp(GiveUpReason::Intensity { intensity: 0, .. })
+    ));
+}
+
+#[test]
+fn what_cannot_recover_is_given_up_at_once_unless_it_is_temporary() {
+    let unrecoverable = |kind| decide(Strategy::OneForOne, &[member(kind)], 0, ExitKind::Unrecoverable);
+    assert_eq!(
+        unrecoverable(Restart::Permanent),
+        Action::GiveUp(GiveUpReason::Unrecoverable)
+    );
+    assert_eq!(
+        unrecoverable(Restart::Transient),
+        Action::GiveUp(GiveUpReason::Unrecoverable)
+    );
+    assert_eq!(unrecoverable(Restart::Temporary), Action::Leave { forget: true });
+}
+
+#[test]
+fn a_give_up_below_is_restarted_or_passed_on_as_the_child_says() {
+    let budget = Budget::new(1, secs(5));
+    let policy = Policy {
+        strategy: Strategy::OneForOne,
+        auto_shutdown: AutoShutdown::Never,
+        panics: &budget,
+        exits: &budget,
+    };
+    let act = |on_give_up| {
+        let members = [Member {
+            on_give_up,
+            ..member(Restart::Permanent)
+        }];
+        let situation = Situation {
+            members: &members,
+            ended: 0,
+            exit: ExitKind::Failed,
+            gave_up: true,
+            now: secs(1),
+            random: 0.0,
+        };
+        plan(&policy, &situation, History::new()).action
+    };
+    assert_eq!(act(OnGiveUp::Restart), restart(&[], &[], &[0]));
+    assert_eq!(act(OnGiveUp::Escalate), Action::GiveUp(GiveUpReason::ChildGaveUp));
+}
+
+#[test]
+fn significant_children_end_their_supervisor_by_its_rule() {
+    use AutoShutdown::{AllSignificant, AnySignificant, Never};
+    use Presence::{Active, Pending, Stopped};
+    let budget = Budget::new(1, secs(5));
+    let ends = |auto_shutdown, kind, exit, other| {
+        let members = [
+            significant(kind, Active),
+            significant(Restart::Transient, other),
+            member(Restart::Permanent),
+        ];
+        let policy = Policy {
+            strategy: Strategy::OneForOne,
+            auto_shutdown,
+            panics: &budget,
+            exits: &budget,
+        };
+        let situation = Situation {
+            members: &members,
+            ended: 0,
+            exit,
+            gave_up: false,
+            now: secs(1),
+            random: 0.0,
+        };
+        plan(&policy, &situation, History::new()).action == Action::Shutdown
+    };
+    for exit in [ExitKind::Normal, ExitKind::Failed] {
+        assert!(!ends(Never, Restart::Temporary, exit, Stopped));
+        assert!(ends(AnySignificant, Restart::Temporary, exit, Active));
+        assert!(!ends(AllSignificant, Restart::Temporary, exit, Active));
+        assert!(!ends(AllSignificant, Restart::Temporary, exit, Pending));
+        assert!(ends(AllSignificant, Restart::Temporary, exit, Stopped));
+    }
+    assert!(ends(AnySignificant, Restart::Transient, ExitKind::Normal, Active));
+    assert!(
+        !ends(AnySignificant, Restart::Transient, ExitKind::Failed, Active),
+        "it is restarted"
+    );
+    assert!(!ends(AllSignificant, Restart::Transient, ExitKind::Normal, Active));
+    assert!(ends(AllSignificant, Restart::Transient, ExitKind::Normal, Stopped));
+}
+
+/// Runs one child through failures at the given times; `ready` says since when it had been ready each time.
+fn run_through(budget: &Budget, failures: &[(Duration, Option<Duration>)]) -> Vec<Action> {
+    let policy = Policy {
+        strategy: Strategy::OneForOne,
+        auto_shutdown: AutoShutdown::Never,
+        panics: budget,
+        exits: budget,
+    };
+    let (mut history, mut row) = (History::new(), Row::default());
+    let mut actions = Vec::new();
+    for (now, ready_since) in failures {
+        let members = [Member {
+            row,
+            ready_since: *ready_since,
+            ..member(Restart::Permanent)
+        }];
+        let situation = Situation {
+            members: &members,
+            ended: 0,
+            exit: ExitKind::Failed,
+            gave_up: false,
+            now: *now,
+            random: 1.0,
+        };
+        let plan = plan(&policy, &situation, history);
+        (history, row) = (plan.history, plan.row);
+        actions.push(plan.action);
+    }
+    actions
+}
+
+#[test]
+fn the_second_limit_gives_up_where_delays_keep_the_window_from_filling() {
+    let budget = Budget::exits().backoff(Backoff::new(secs(20), secs(30)));
+    let failures: Vec<_> = (1..=11).map(|n| (secs(n * 30), None)).collect();
+    let actions = run_through(&budget, &failures);
+    assert!(
+        actions[..10]
+            .iter()
+            .all(|action| matches!(action, Action::Restart { .. }))
+    );
+    assert_eq!(
+        actions[10],
+        Action::GiveUp(GiveUpReason::Consecutive {
+            budget: BudgetKind::Exits,
+            limit: 10
+        })
+    );
+}
+
+#[test]
+fn being_ready_long_enough_starts_the_row_again() {
+    let budget = Budget::new(100, secs(1000)).backoff(Backoff::new(secs(1), secs(30)));
+    let ready = |since| Some(Duration::from_millis(since));
+    let failures = [
+        (secs(10), None),
+        (secs(12), None),
+        (secs(25), ready(15_001)),
+        (secs(40), ready(30_000)),
+        (secs(41), None),
+    ];
+    let delays: Vec<_> = run_through(&budget, &failures)
+        .into_iter()
+        .map(|action| match action {
+            Action::Restart { delay, .. } => delay.as_secs(),
+            other => panic!("expected a restart, got {other:?}"),
+        })
+        .collect();
+    assert_eq!(delays, [1, 2, 4, 1, 2], "9.999 s of readiness do not reset, 10 s do");
+}
+
+/// The rules once more, with everything that ever happened kept and searched.
+struct Model {
+    budgets: [Budget; 2],
+    restarts: Vec<(usize, Duration)>,
+    /// For each child, its failures since it was last healthy, as indices of budgets.
+    rows: Vec<Vec<usize>>,
+}
+
+impl Model {
+    fn decide(&mut self, strategy: Strategy, members: &[Member], step: &Step) -> Action {
+        let ended = step.child;
+        let ready_for = members[ended].ready_since.map(|since| step.now.saturating_sub(since));
+        let budgets = self.budgets.clone();
+        self.rows[ended].retain(|kind| ready_for.is_none_or(|ready_for| ready_for < budgets[*kind].reset_after));
+        let kind = usize::from(step.exit != ExitKind::Panicked);
+        let budget = &budgets[kind];
+        match (members[ended].restart, step.exit) {
+            (Restart::Temporary, _) => return Action::Leave { forget: true },
+            (Restart::Transient, ExitKind::Normal) => return Action::Leave { forget: false },
+            (_, ExitKind::Unrecoverable) => return Action::GiveUp(GiveUpReason::Unrecoverable),
+            _ => {}
+        }
+        let name = if kind == 0 {
+            BudgetKind::Panics
+        } else {
+            BudgetKind::Exits
+        };
+        self.restarts.push((kind, step.now));
+        self.rows[ended].push(kind);
+        let in_window = self
+            .restarts
+            .iter()
+            .filter(|(k, time)| *k == kind && *time + budget.period >= step.now)
+            .count();
+        if in_window > budget.intensity as usize {
+            let (intensity, period) = (budget.intensity, budget.period);
+            return Action::GiveUp(GiveUpReason::Intensity {
+                budget: name,
+                intensity,
+                period,
+            });
+        }
+        let in_a_row = self.rows[ended].iter().filter(|k| **k == kind).count() as u32;
+        if let Some(limit) = budget.consecutive.filter(|limit| in_a_row > *limit) {
+            return Action::GiveUp(GiveUpReason::Consecutive { budget: name, limit });
+        }
+        let in_group = |i: usize| match strategy {
+            Strategy::OneForOne => i == ended,
+            Strategy::OneForAll => true,
+            Strategy::RestForOne => i >= ended,
+        };
+        let is_up = |i: usize| i != ended && members[i].presence == Presence::Active;
+        let is_lost = |i: usize| is_up(i) && members[i].restart == Restart::Temporary;
+        let group: Vec<usize> = (0..members.len()).filter(|i| in_group(*i)).collect();
+        Action::Restart {
+            stop: group.iter().rev().copied().filter(|i| is_up(*i)).collect(),
+            forget: group.iter().copied().filter(|i| is_lost(*i)).collect(),
+            start: group.iter().copied().filter(|i| !is_lost(*i)).collect(),
+            delay: budget.backoff.delay(in_a_row, step.random),
+            budget: name,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    now: Duration,
+    child: usize,
+    exit: ExitKind,
+    ready_for: Option<Duration>,
+    healthy: bool,
+    random: f64,
+}
+
+fn budgets() -> impl Generate<Value = Budget> {
+    (
+        0_u32..6,
+        0_u64..8_000,
+        proptest::option::of(0_u32..6),
+        0_u64..4_000,
+        any::<bool>(),
+    )
+        .prop_map(|(intensity, period, consecutive, reset_after, immediate)| {
+            let backoff = Backoff::new(Duration::from_millis(100), secs(2))
+                .jitter(true)
+                .first_immediate(immediate);
+            let mut budget = Budget::new(intensity, Duration::from_millis(period)).backoff(backoff);
+            budget.consecutive = consecutive;
+            budget.reset_after(Duration::from_millis(reset_after))
+        })
+}
+
+fn steps(children: usize) -> impl Generate<Value = Vec<Step>> {
+    let exit = prop_oneof![
+        1 => Just(ExitKind::Normal),
+        4 => Just(ExitKind::Panicked),
+        4 => Just(ExitKind::Failed),
+        1 => Just(ExitKind::Killed),
+        1 => Just(ExitKind::StartFailed),
+        1 => Just(ExitKind::Unrecoverable),
+    ];
+    let step = (
+        0_u64..2_000,
+        0..children,
+        exit,
+        proptest::option::of(0_u64..6_000),
+        prop::bool::weighted(0.1),
+        0.0..1.0,
+    );
+    proptest::collection::vec(step, 1..40).prop_map(|steps| {
+        let mut now = secs(10);
+        let place = |(after, child, exit, ready_for, healthy, random): (u64, _, _, Option<u64>, _, _)| {
+            now += Duration::from_millis(after);
+            Step {
+                now,
+                child,
+                exit,
+                ready_for: ready_for.map(Duration::from_millis),
+                healthy,
+                random,
+            }
+        };
+        steps.into_iter().map(place).collect()
+    })
+}
+
+fn members() -> impl Generate<Value = Vec<Member>> {
+    let restart =
+        prop_oneof![3 => Just(Restart::Permanent), 1 => Just(Restart::Transient), 1 => Just(Restart::Temporary)];
+    let presence = prop_oneof![4 => Just(Presence::Active), 1 => Just(Presence::Pending), 1 => Just(Presence::Stopped)];
+    let one = (restart, presence).prop_map(|(restart, presence)| Member {
+        presence,
+        ..member(restart)
+    });
+    proptest::collection::vec(one, 1..6)
+}
+
+proptest! {
+    #[test]
+    fn decides_as_the_model_does(
+        members in members(),
+        steps in steps(5),
+        panics in budgets(),
+        exits in budgets(),
+        strategy in prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)],
+    ) {
+        let mut members = members;
+        let mut model = Model { budgets: [panics.clone(), exits.clone()], restarts: vec![], rows: vec![vec![]; members.len()] };
+        let policy = Policy { strategy, auto_shutdown: AutoShutdown::Never, panics: &panics, exits: &exits };
+        let mut history = History::new();
+        for step in steps {
+            let step = Step { child: step.child % members.len(), ..step };
+            if step.healthy {
+                members[step.child].row = Row::default();
+                model.rows[step.child].clear();
+            }
+            members[step.child].ready_since = step.ready_for.map(|ready_for| step.now.saturating_sub(ready_for));
+            let situation = Situation {
+                members: &members,
+                ended: step.child,
+                exit: step.exit,
+                gave_up: false,
+                now: step.now,
+                random: step.random,
+            };
+            let plan = plan(&policy, &situation, history);
+            prop_assert_eq!(plan.action.clone().sorted(), model.decide(strategy, &members, &step).sorted());
+            prop_assert!(plan.history.count(BudgetKind::Panics) <= panics.intensity as usize + 1, "memory is bounded");
+            prop_assert!(plan.history.count(BudgetKind::Exits) <= exits.intensity as usize + 1, "memory is bounded");
+            members[step.child].row = plan.row;
+            history = plan.history;
+            if matches!(plan.action, Action::GiveUp(_)) {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_is_stopped_in_reverse_and_started_in_order(members in members(), ended in 0_usize..5, all: bool) {
+        let ended = ended % members.len();
+        let strategy = if all { Strategy::OneForAll } else { Strategy::RestForOne };
+        if let Action::Restart { stop, start, .. } = decide(strategy, &members, ended, ExitKind::Failed) {
+            prop_assert!(stop.is_sorted_by(|a, b| a > b));
+            prop_assert!(start.is_sorted_by(|a, b| a < b));
+            prop_assert!(start.contains(&ended) && !stop.contains(&ended));
+        }
+    }
+}

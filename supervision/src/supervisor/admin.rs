@@ -102,7 +102,7 @@ impl Core {
             }
             Phase::Stopping(..) => {}
             Phase::Pending | Phase::Starting(_) | Phase::Ready(_) | Phase::BackingOff { .. } => {
-                self.begin_termination(key)
+                self.begin_termination(key);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ractor::{ActorRef, SupervisionEvent};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::children::{Child, Children};
 use super::message::Message;
@@ -17,6 +18,7 @@ use crate::exit::{Exit, GaveUp};
 use crate::history::History;
 use crate::plan::{Policy, Row};
 use crate::start::{StartArgs, StartError};
+use crate::stop::StopOutcome;
 use crate::supervisor_spec::SupervisorSpec;
 use crate::tree::Leaf;
 
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) leaf: Leaf,
     pub(crate) children: Children,
     pub(crate) strangers: Strangers,
+    /// Stops of actors whose start answered too late.
+    pub(crate) stale: JoinSet<StopOutcome>,
     pub(crate) history: History,
     pub(crate) run: Option<Run>,
     pub(crate) runs: u64,
@@ -58,6 +62,7 @@ impl Core {
             reporter,
             leaf,
             children: Children::default(),
+            stale: JoinSet::new(),
             history: History::new(),
             run: None,
             runs: 0,

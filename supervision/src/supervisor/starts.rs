@@ -226,8 +226,8 @@ impl Core {
             shutdown: Shutdown::After(STALE_SHUTDOWN),
             kind: ChildKind::Supervisor,
         };
-        // Owned by its own deadline: it ends after that at the latest, and the actor with the supervisor anyway.
-        tokio::spawn(async move { stop_one(&stale).await });
+        while self.stale.try_join_next().is_some() {}
+        self.stale.spawn(async move { stop_one(&stale).await });
     }
 
     pub(crate) fn on_retry(&mut self, key: u64, incarnation: u64) {
