@@ -1,0 +1,207 @@
+//! Admission: everything that may keep a call from its handler, and what it is told.
+//!
+//! Whatever is refused here was not executed, and says so: these are the failures that are safe to retry.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use roadshow_bridges::{Executed, Failure, HOPS_MAX};
+
+use crate::clock::Stamp;
+use crate::core::Phase;
+use crate::endpoint::{Endpoint, EndpointCore};
+use crate::gate::Refused;
+use crate::metrics::Refusal;
+use crate::outcome::{nanos, outcome_of};
+use crate::permits::Permits;
+use crate::request::Request;
+use crate::service::Incarnation;
+
+/// A permit, and a place in a lane where order is kept per key. Both come back however the call ends.
+#[derive(Debug)]
+pub(crate) struct Held<C: Deref<Target = EndpointCore>> {
+    /// `None` once it was moved on.
+    core: Option<C>,
+    lane: Option<usize>,
+    /// Whether the permit itself is held, beside the lane.
+    permit: bool,
+}
+
+impl Held<&EndpointCore> {
+    /// Moves the permit into something that outlives the caller.
+    pub(crate) fn into_owned(mut self, core: &Arc<EndpointCore>) -> Held<Arc<EndpointCore>> {
+        self.core = None;
+        Held {
+            core: Some(Arc::clone(core)),
+            lane: self.lane,
+            permit: self.permit,
+        }
+    }
+}
+
+impl Held<Arc<EndpointCore>> {
+    /// Waits for its turn in a lane, in the order of these calls.
+    pub(crate) async fn with_lane(mut self, lane: usize) -> Self {
+        if let Some(core) = self.core.clone()
+            && let Some(lanes) = &core.lanes
+        {
+            let permits = lanes.lane(lane);
+            if !permits.try_acquire() {
+                // As many deliveries as there are permits may wait here, which is within the lane's bound.
+                let Ok(turn) = permits.acquire() else { return self };
+                turn.await;
+            }
+            self.lane = Some(lane);
+        }
+        self
+    }
+}
+
+impl<C: Deref<Target = EndpointCore>> Drop for Held<C> {
+    fn drop(&mut self) {
+        let Some(core) = &self.core else { return };
+        if self.permit {
+            core.permits.release();
+        }
+        if let (Some(lane), Some(lanes)) = (self.lane, &core.lanes) {
+            lanes.lane(lane).release();
+        }
+    }
+}
+
+impl<In, Out> Endpoint<In, Out> {
+    /// The lane of an input, where order is kept per key.
+    pub(crate) fn lane_of(&self, input: &In) -> Option<usize> {
+        let (lanes, key_of) = (self.core.lanes.as_ref()?, self.key_of.as_ref()?);
+        Some(lanes.of(&key_of(input)))
+    }
+
+    /// Takes a permit for `input`, after its turn in its lane where order is kept per key.
+    pub(crate) async fn admit(
+        &self,
+        input: &In,
+        deadline: Stamp,
+        started: Stamp,
+    ) -> Result<Held<&EndpointCore>, Failure> {
+        let core = &*self.core;
+        let mut held = Held {
+            core: Some(core),
+            lane: None,
+            permit: false,
+        };
+        if let (Some(lanes), Some(lane)) = (&core.lanes, self.lane_of(input)) {
+            core.take(lanes.lane(lane), deadline, started).await?;
+            held.lane = Some(lane);
+        }
+        if !core.permits.try_acquire() {
+            core.take(&core.permits, deadline, started).await?;
+        }
+        held.permit = true;
+        Ok(held)
+    }
+}
+
+impl EndpointCore {
+    /// The checks that need no waiting.
+    pub(crate) fn check(&self, request: &Request, now: Stamp, deadline: Stamp) -> Result<(), Failure> {
+        let phase = self.node().phase();
+        if phase == Phase::Stopped || (request.outside && phase == Phase::Draining) {
+            return Err(self.refuse(Refusal::Draining, Failure::unavailable("this node is shutting down")));
+        }
+        if request.identity.hops >= HOPS_MAX {
+            let text = format!("the conversation has taken {HOPS_MAX} hops: is it a loop?");
+            return Err(self.refuse(Refusal::TooManyHops, Failure::exhausted(text)));
+        }
+        if deadline <= now {
+            return Err(self.refuse(Refusal::Expired, expired("the time budget was used up before the call")));
+        }
+        if let Some(rate) = &self.rate {
+            rate.check(&request.identity)
+                .map_err(|failure| self.refuse(Refusal::RateLimited, failure))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a permit could be taken now.
+    pub(crate) fn has_free_permit(&self) -> bool {
+        self.permits.free() > 0
+    }
+
+    /// A permit of its own for one delivery, whenever one is free; for intakes that take before they ask the broker.
+    pub(crate) async fn permit_for_delivery(self: &Arc<Self>) -> Held<Arc<EndpointCore>> {
+        while !self.permits.try_acquire() {
+            if let Ok(acquire) = self.permits.acquire() {
+                acquire.await;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Held {
+            core: Some(Arc::clone(self)),
+            lane: None,
+            permit: true,
+        }
+    }
+
+    async fn take(&self, permits: &Permits, deadline: Stamp, started: Stamp) -> Result<(), Failure> {
+        if permits.try_acquire() {
+            return Ok(());
+        }
+        let acquire = permits.acquire().map_err(|_full| self.full())?;
+        self.until(deadline, acquire, "the time budget was used up in the queue")
+            .await?;
+        let waited = self.node().clock.now().since(started);
+        self.metrics.record_waiting(nanos(waited));
+        Ok(())
+    }
+
+    /// Waits in front of the gate until fresh state is published.
+    pub(crate) async fn wait_at_gate(&self, deadline: Stamp) -> Result<Arc<Incarnation>, Failure> {
+        let service = self.service_id();
+        let waits = self.service.gate().wait();
+        let text = "the time budget was used up while the service was restarting";
+        match self.until(deadline, waits, text).await? {
+            Ok(incarnation) => Ok(incarnation),
+            Err(Refused::Failed) => {
+                let failure = Failure::unavailable(format!("service {service} has failed and was given up on"));
+                Err(self.refuse(Refusal::Failed, failure.with_executed(Executed::No)))
+            }
+            Err(Refused::Stopped) => {
+                let failure = Failure::unavailable(format!("service {service} was stopped"));
+                Err(self.refuse(Refusal::Draining, failure.with_executed(Executed::No)))
+            }
+        }
+    }
+
+    /// Waits for `future` until `deadline`, also where the caller is on no runtime or on another one.
+    async fn until<F: Future>(&self, deadline: Stamp, future: F, text: &'static str) -> Result<F::Output, Failure> {
+        let timeout = {
+            let _on_runtime = self.node().runtime().enter();
+            tokio::time::timeout_at(self.node().clock.instant(deadline), future)
+        };
+        timeout
+            .await
+            .map_err(|_elapsed| self.refuse(Refusal::Expired, expired(text)))
+    }
+
+    fn full(&self) -> Failure {
+        let limits = &self.limits;
+        let text = format!(
+            "{}.{} is full: {} at work, {} waiting",
+            self.service_id(),
+            self.name,
+            limits.concurrency,
+            limits.waiting
+        );
+        self.refuse(Refusal::Full, Failure::exhausted(text))
+    }
+
+    fn refuse(&self, reason: Refusal, failure: Failure) -> Failure {
+        self.metrics.record_refused(reason, outcome_of(failure.code));
+        failure.with_executed(Executed::No)
+    }
+}
+
+fn expired(text: &'static str) -> Failure {
+    Failure::timeout(text)
+}

@@ -1,0 +1,199 @@
+//! The hand-over: a handler that was not ready at its first poll, in a task of its own.
+//!
+//! The task owns the handler, its permit and the promise of an answer. Whoever called may go; the handler is told through
+//! `ctx.cancelled()` and runs on. At its deadline the caller is answered and the handler told; `abandon_after` later it
+//! is dropped and its permit is free. The wheel holds every such task's deadline and can end them all, which is what a
+//! node does when its drain has run out: no task of this kind outlives its node.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use roadshow_bridges::{Executed, Failure};
+use tokio::sync::oneshot;
+
+use crate::admission::Held;
+use crate::call::Work;
+use crate::clock::Stamp;
+use crate::endpoint::EndpointCore;
+use crate::running::Ended;
+use crate::wheel::{Place, Stage};
+
+/// Where the end of a handler goes.
+pub(crate) trait Sink<Out>: Send + Unpin + 'static {
+    /// Whether a panic uses the restart budget of the service.
+    const CRASHES_COUNT: bool;
+    /// Whether whoever waits is told at the deadline, while the handler is still at work.
+    const TOLD_WHEN_LATE: bool;
+
+    /// Ready when nobody waits any more.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Takes the end. Called once.
+    fn end(self, ended: Ended<Out>);
+}
+
+impl<Out: Send + 'static> Sink<Out> for oneshot::Sender<Result<Out, Failure>> {
+    const CRASHES_COUNT: bool = true;
+    const TOLD_WHEN_LATE: bool = true;
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_closed(cx)
+    }
+
+    fn end(self, ended: Ended<Out>) {
+        // A caller that has gone needs no answer.
+        let _ = self.send(into_answer(ended));
+    }
+}
+
+/// What a caller is told about the end of its handler.
+pub(crate) fn into_answer<Out>(ended: Ended<Out>) -> Result<Out, Failure> {
+    match ended {
+        Ended::Answered(answer) => answer.map_err(|failure| failure.with_executed(Executed::Yes)),
+        Ended::Panicked(_) => Err(Failure::internal("the handler panicked").with_executed(Executed::Unknown)),
+        Ended::Late => Err(Failure::timeout("no answer within the time budget").with_executed(Executed::Unknown)),
+        Ended::Abandoned => {
+            Err(Failure::unavailable("the handler was ended before it answered").with_executed(Executed::Unknown))
+        }
+    }
+}
+
+/// The task of one handed-over handler.
+pub(crate) struct Driver<Out, S: Sink<Out>> {
+    work: Work<Out>,
+    sink: Option<S>,
+    place: Option<Place>,
+    started: Stamp,
+    cancelled: bool,
+    // Declared last: given back after the handler is gone.
+    permit: Option<Held<Arc<EndpointCore>>>,
+}
+
+impl<Out, S: Sink<Out>> fmt::Debug for Driver<Out, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("work", &self.work.core)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
+    pub(crate) fn new(work: Work<Out>, permit: Held<Arc<EndpointCore>>, sink: S, started: Stamp) -> Self {
+        Driver {
+            work,
+            sink: Some(sink),
+            place: None,
+            started,
+            cancelled: false,
+            permit: Some(permit),
+        }
+    }
+
+    /// The handler has ended: count it, give the permit back, tell whoever waits.
+    fn finish(&mut self, ended: Ended<Out>) {
+        self.leave();
+        let core = Arc::clone(&self.work.core);
+        // Who was told at the deadline was counted at the deadline.
+        if self.sink.is_some() {
+            core.count(&ended, &self.work.incarnation, self.started, S::CRASHES_COUNT);
+        } else {
+            core.count_late(&ended, &self.work.incarnation, S::CRASHES_COUNT);
+        }
+        self.permit = None;
+        if let Some(sink) = self.sink.take() {
+            sink.end(ended);
+        }
+    }
+
+    /// Looks at the clock's verdict and at whether anybody still waits.
+    fn supervise(&mut self, cx: &mut Context<'_>) -> ControlFlow<()> {
+        if self.place.is_none() {
+            let abandon = self.work.deadline + self.work.core.limits.abandon_after;
+            self.place = Some(self.work.core.node().wheel.enter(self.work.deadline, abandon));
+        }
+        let Some(place) = &self.place else {
+            return ControlFlow::Continue(());
+        };
+        place.watch.register(cx.waker());
+        let stage = place.watch.stage();
+        if stage == Stage::Abandoned {
+            self.abandon();
+            return ControlFlow::Break(());
+        }
+        if stage == Stage::Late {
+            self.cancel();
+            if S::TOLD_WHEN_LATE
+                && let Some(sink) = self.sink.take()
+            {
+                self.work
+                    .core
+                    .count(&Ended::<Out>::Late, &self.work.incarnation, self.started, false);
+                sink.end(Ended::Late);
+            }
+        }
+        let gone = self.sink.as_mut().is_some_and(|sink| sink.poll_gone(cx).is_ready());
+        if gone {
+            self.cancel();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn abandon(&mut self) {
+        self.cancel();
+        let ended = match self.work.running.end() {
+            Ok(()) => Ended::Abandoned,
+            Err(panic) => Ended::Panicked(panic),
+        };
+        self.work.core.metrics.record_abandoned();
+        self.finish(ended);
+    }
+
+    fn cancel(&mut self) {
+        if !self.cancelled {
+            self.cancelled = true;
+            self.work.core.node().cancellations.fire(self.work.id);
+        }
+    }
+
+    fn leave(&mut self) {
+        let node = self.work.core.node();
+        if let Some(place) = self.place.take() {
+            node.wheel.leave(&place);
+        }
+        if self.cancelled {
+            node.cancellations.forget(self.work.id);
+        }
+    }
+}
+
+impl<Out: Send + 'static, S: Sink<Out>> Future for Driver<Out, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        if let Poll::Ready(ended) = driver.work.running.poll(cx) {
+            driver.finish(ended);
+            return Poll::Ready(());
+        }
+        match driver.supervise(cx) {
+            ControlFlow::Break(()) => Poll::Ready(()),
+            ControlFlow::Continue(()) => Poll::Pending,
+        }
+    }
+}
+
+impl<Out, S: Sink<Out>> Drop for Driver<Out, S> {
+    fn drop(&mut self) {
+        // Only reached unfinished when the runtime itself goes down.
+        let node = self.work.core.node();
+        if let Some(place) = self.place.take() {
+            node.wheel.leave(&place);
+        }
+    }
+}
+
+impl<Out, S: Sink<Out>> Unpin for Driver<Out, S> {}

@@ -1,0 +1,53 @@
+//! The actors under Roadshow, and the call path between them.
+//!
+//! ractor actors own things: the router owns the routes, a service actor stands for one incarnation of a service, a
+//! bridge actor owns a connection, a subscription actor its deliveries. Commands do not pass through their mailboxes:
+//! a call resolves its address in a snapshot, takes a permit, and polls its handler where the caller is
+//! ([`Endpoint::call`]).
+//!
+//! Deliberately not here: typed messages, guards, validation and configuration, which are `roadshow-services`; HTTP and
+//! terminals; and any broker's client library.
+
+mod admission;
+mod bridge;
+mod call;
+mod cancel;
+mod clock;
+mod context;
+mod core;
+mod crashes;
+mod delivery_outcome;
+mod endpoint;
+mod gate;
+mod hand_over;
+mod ids;
+mod link;
+pub mod metrics;
+mod outcome;
+mod permits;
+mod request;
+mod router;
+mod routes;
+mod running;
+mod service;
+mod slot;
+mod subscription;
+mod sync;
+mod wheel;
+
+pub use bridge::{BridgeActor, BridgeArguments};
+pub use clock::{Clock, Stamp};
+pub use context::CallContext;
+pub use core::{EventSubject, NodeCore, NodeSpec, Phase};
+pub use delivery_outcome::Outcome;
+pub use endpoint::{CommandEndpoint, Endpoint, EndpointCore, EndpointSpec, KeyOf, Limits, RateLimit, Run};
+pub use gate::{Gate, GateState, Live, Refused};
+pub use ids::Ids;
+pub use link::Link;
+pub use request::{Request, next_hop};
+pub use router::{Router, RouterMessage};
+pub use routes::{Route, Routes, Served};
+pub use running::Ended;
+pub use service::{Incarnation, OnHealthy, ServiceActor, ServiceArguments, ServiceCore, ServiceMessage};
+pub use subscription::{AnySubscriber, CRASHES_MAX, ReadEvent, Subscriber, SubscriberSpec, SubscriptionActor};
+pub use wheel::TICK;

@@ -1,0 +1,102 @@
+//! The router actor: the owner and only writer of the routes of a node.
+//!
+//! Calls do not pass through it. It changes a copy of the table and publishes it; senders read the snapshot. It also
+//! drives the deadline wheel, so that no task of the call path is without an owner in the tree.
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use roadshow_bridges::{AddressBuf, Failure, ServiceId};
+use tokio::task::JoinHandle;
+
+use crate::core::NodeCore;
+use crate::link::Link;
+use crate::routes::{Route, Routes, Served};
+
+/// What the router is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RouterMessage {
+    /// A service of this node takes calls from now on.
+    Serve(Served),
+    /// A service of this node takes no more calls.
+    Withdraw(ServiceId),
+    /// Other nodes' services are reached over a link.
+    AddLink {
+        /// The link.
+        link: Arc<dyn Link>,
+        /// What is behind it.
+        services: Vec<ServiceId>,
+    },
+    /// A link is gone.
+    RemoveLink(String),
+    /// The slow path: where does an address lead, once everything told before is in the table?
+    Resolve(AddressBuf, RpcReplyPort<Result<Route, Failure>>),
+}
+
+/// The router of one node.
+#[derive(Debug)]
+pub struct Router {
+    node: Arc<NodeCore>,
+}
+
+/// The wheel's driver, ended with the router.
+#[derive(Debug)]
+pub struct RouterState {
+    wheel: JoinHandle<()>,
+}
+
+impl Drop for RouterState {
+    fn drop(&mut self) {
+        self.wheel.abort();
+    }
+}
+
+impl Router {
+    /// The router of `node`. A restarted one finds the table that its predecessor published.
+    #[must_use]
+    pub fn new(node: Arc<NodeCore>) -> Self {
+        Router { node }
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Routes)) {
+        let mut routes = Routes::clone(&self.node.routes());
+        change(&mut routes);
+        self.node.routes.store(Arc::new(routes));
+    }
+}
+
+impl Actor for Router {
+    type Msg = RouterMessage;
+    type State = RouterState;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<Self::Msg>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        self.node.set_router(myself);
+        let node = Arc::clone(&self.node);
+        let wheel = self
+            .node
+            .runtime()
+            .spawn(async move { node.wheel.run(&node.clock).await });
+        Ok(RouterState { wheel })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: RouterMessage,
+        _state: &mut RouterState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RouterMessage::Serve(served) => self.publish(|routes| routes.serve(served)),
+            RouterMessage::Withdraw(service) => self.publish(|routes| routes.withdraw(service)),
+            RouterMessage::AddLink { link, services } => self.publish(|routes| routes.add_link(link, services)),
+            RouterMessage::RemoveLink(name) => self.publish(|routes| routes.remove_link(&name)),
+            RouterMessage::Resolve(address, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.node.routes().resolve(address.key()));
+            }
+        }
+        Ok(())
+    }
+}

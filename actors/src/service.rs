@@ -1,0 +1,237 @@
+//! A service as the runtime sees it: what outlives its incarnations, one incarnation, and the actor that stands for it.
+//!
+//! Commands do not pass through the actor's mailbox. The actor is what the supervisor watches: it ends when its
+//! incarnation has crashed, and its successor publishes fresh state behind the same gate.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwapOption;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use roadshow_bridges::{Address, ServiceId};
+use roadshow_supervision::Panicked;
+use tracing::debug;
+
+use crate::core::NodeCore;
+use crate::gate::Gate;
+
+/// What all incarnations of one service share: callers reach it through their endpoints.
+#[derive(Debug)]
+pub struct ServiceCore {
+    id: ServiceId,
+    node: Arc<NodeCore>,
+    gate: Gate<Incarnation>,
+    actor: ArcSwapOption<ActorRef<ServiceMessage>>,
+    /// What it may call; `None` where contracts are not strict.
+    may_call: Option<Vec<Address>>,
+}
+
+impl ServiceCore {
+    /// A service that has not started yet: its gate is shut and calls wait. With `may_call` it may call nothing else.
+    #[must_use]
+    pub fn new(id: ServiceId, node: Arc<NodeCore>, may_call: Option<Vec<Address>>) -> Arc<Self> {
+        Arc::new(ServiceCore {
+            id,
+            node,
+            gate: Gate::default(),
+            actor: ArcSwapOption::empty(),
+            may_call,
+        })
+    }
+
+    /// Whether its contract lets it call `address`.
+    #[must_use]
+    pub fn may_call(&self, address: Address) -> bool {
+        self.may_call
+            .as_ref()
+            .is_none_or(|addresses| addresses.contains(&address))
+    }
+
+    /// Name and version.
+    #[must_use]
+    pub fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// The node it belongs to.
+    #[must_use]
+    pub fn node(&self) -> &Arc<NodeCore> {
+        &self.node
+    }
+
+    /// The gate before the service's state.
+    #[must_use]
+    pub fn gate(&self) -> &Gate<Incarnation> {
+        &self.gate
+    }
+
+    /// A handler panicked on `incarnation`. The first panic shuts the gate and ends the actor, so that its supervisor
+    /// starts a fresh incarnation; later ones change nothing. `counted` says whether the restart budget is used.
+    pub(crate) fn crashed(&self, incarnation: &Arc<Incarnation>, message: &str, counted: bool) {
+        if incarnation.crashed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.gate.shut(incarnation);
+        let crash = ServiceMessage::Crashed {
+            message: message.to_owned(),
+            counted,
+        };
+        let sent = self.actor.load().as_ref().map(|actor| actor.send_message(crash));
+        if !matches!(sent, Some(Ok(()))) {
+            debug!(service = %self.id, "a handler panicked while its service was stopping");
+        }
+    }
+
+    fn healthy(&self) {
+        if let Some(actor) = self.actor.load().as_ref() {
+            // An actor that is ending needs no good news.
+            let _ = actor.send_message(ServiceMessage::Answered);
+        }
+    }
+}
+
+/// One life of a service: the state that its factory made, until it crashes or is stopped.
+pub struct Incarnation {
+    number: u64,
+    service: Arc<ServiceCore>,
+    state: Box<dyn Any + Send + Sync>,
+    crashed: AtomicBool,
+    answered: AtomicBool,
+}
+
+impl Incarnation {
+    /// The `number`th life of `service`, on `state`.
+    #[must_use]
+    pub fn new(number: u64, service: Arc<ServiceCore>, state: Box<dyn Any + Send + Sync>) -> Arc<Self> {
+        Arc::new(Incarnation {
+            number,
+            service,
+            state,
+            crashed: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+        })
+    }
+
+    /// Counts from 1 over the restarts of the service.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &Arc<ServiceCore> {
+        &self.service
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Arc<NodeCore> {
+        &self.service.node
+    }
+
+    /// The state, if it is an `S`.
+    #[must_use]
+    pub fn state<S: 'static>(&self) -> Option<&S> {
+        self.state.downcast_ref()
+    }
+
+    /// Notes that a handler answered; the first answer makes the incarnation healthy.
+    pub(crate) fn note_answer(&self) {
+        if !self.answered.load(Ordering::Relaxed) && !self.answered.swap(true, Ordering::AcqRel) {
+            self.service.healthy();
+        }
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incarnation")
+            .field("service", &self.service.id)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the actor of a service is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServiceMessage {
+    /// A handler of this incarnation panicked.
+    Crashed {
+        /// What the panic said.
+        message: String,
+        /// Whether the restart counts against the budget for panics.
+        counted: bool,
+    },
+    /// The first call of this incarnation was answered.
+    Answered,
+}
+
+/// Called when an incarnation has proved itself.
+pub type OnHealthy = Box<dyn Fn() + Send + Sync>;
+
+/// What a service actor starts with.
+pub struct ServiceArguments {
+    /// The incarnation it stands for.
+    pub incarnation: Arc<Incarnation>,
+    /// Told once when the incarnation answered its first call.
+    pub on_healthy: OnHealthy,
+}
+
+impl fmt::Debug for ServiceArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceArguments")
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The actor that stands for one incarnation of a service in the supervision tree.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceActor;
+
+impl Actor for ServiceActor {
+    type Msg = ServiceMessage;
+    type State = ServiceArguments;
+    type Arguments = ServiceArguments;
+
+    /// Publishes the incarnation: from here on the gate is open.
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        arguments: ServiceArguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let service = arguments.incarnation.service();
+        service.actor.store(Some(Arc::new(myself)));
+        service.gate.open(Arc::clone(&arguments.incarnation));
+        Ok(arguments)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: ServiceMessage,
+        state: &mut ServiceArguments,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ServiceMessage::Crashed { message, counted } => Err(Box::new(Panicked(message))),
+            ServiceMessage::Answered => {
+                (state.on_healthy)();
+                Ok(())
+            }
+        }
+    }
+
+    /// A stopped service has no state to run on; whether calls wait or are refused is its supervisor's word.
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        state: &mut ServiceArguments,
+    ) -> Result<(), ActorProcessingErr> {
+        state.incarnation.service().gate.shut(&state.incarnation);
+        Ok(())
+    }
+}

@@ -1,0 +1,414 @@
+//! The deadline wheel: deadlines of the handlers that are still at work.
+//!
+//! A hashed timing wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", SOSP 1987, scheme 6): entering
+//! and leaving cost O(1) under the lock of one shard. A call that is ready at its first poll never comes here, and the
+//! wheel ticks only while something is in it, so an idle node sleeps. Deadlines are met within one tick (4 ms), which is
+//! far below what a deadline over a network can mean.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Stamp};
+use crate::metrics::ThreadSlot;
+use crate::sync::lock_std;
+
+/// How far apart two ticks are.
+pub const TICK: Duration = Duration::from_millis(4);
+const SLOTS: u64 = 1024;
+const SHARDS: usize = 8;
+
+/// What the wheel tells a handler that is still at work.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    stage: AtomicU8,
+    waker: AtomicWaker,
+    abandon: Stamp,
+}
+
+/// How late a handler is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Before its deadline.
+    InTime = 0,
+    /// Past its deadline: its caller has been answered.
+    Late = 1,
+    /// Past `abandon_after`, or told to end: its future is dropped.
+    Abandoned = 2,
+}
+
+impl Watch {
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::InTime,
+            1 => Stage::Late,
+            _ => Stage::Abandoned,
+        }
+    }
+
+    /// Keeps the waker of the task that owns the handler.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    fn advance(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::AcqRel);
+        self.waker.wake();
+    }
+}
+
+/// The place of one watch in the wheel; leaving is by [`Wheel::leave`].
+#[derive(Debug)]
+pub(crate) struct Place {
+    shard: usize,
+    slot: usize,
+    index: usize,
+    pub(crate) watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    due: Stamp,
+    watch: Arc<Watch>,
+}
+
+/// One shard: slots of entries. An entry's index never changes while it is in its slot, holes are reused.
+#[derive(Debug, Default)]
+struct Shard {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    entries: Vec<Option<Entry>>,
+    holes: Vec<usize>,
+}
+
+/// The deadlines of one node.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    shards: [CachePadded<Mutex<Shard>>; SHARDS],
+    ticking: AtomicBool,
+    wake: Notify,
+}
+
+impl Default for Wheel {
+    fn default() -> Self {
+        Wheel {
+            shards: Default::default(),
+            ticking: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+}
+
+fn tick_of(stamp: Stamp) -> u64 {
+    stamp.as_nanos() / TICK.as_nanos() as u64
+}
+
+impl Wheel {
+    /// Enters a handler that is due at `deadline` and is dropped at `abandon`.
+    pub(crate) fn enter(&self, deadline: Stamp, abandon: Stamp) -> Place {
+        let watch = Arc::new(Watch {
+            stage: AtomicU8::new(Stage::InTime as u8),
+            waker: AtomicWaker::new(),
+            abandon,
+        });
+        let shard_index = ThreadSlot::current().index() % SHARDS;
+        let slot_index = (tick_of(deadline) % SLOTS) as usize;
+        let index = {
+            let mut shard = lock_std(&self.shards[shard_index]);
+            shard.put(
+                slot_index,
+                Entry {
+                    due: deadline,
+                    watch: Arc::clone(&watch),
+                },
+            )
+        };
+        if !self.ticking.load(Ordering::SeqCst) && !self.ticking.swap(true, Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
+        Place {
+            shard: shard_index,
+            slot: slot_index,
+            index,
+            watch,
+        }
+    }
+
+    /// Takes a finished handler out.
+    pub(crate) fn leave(&self, place: &Place) {
+        let mut shard = lock_std(&self.shards[place.shard]);
+        // Past its deadline the entry sits in the slot of its second due time, so both are looked at.
+        let second = (tick_of(place.watch.abandon) % SLOTS) as usize;
+        if !shard.take(place.slot, place.index, &place.watch) {
+            shard.take_by_search(second, &place.watch);
+        }
+    }
+
+    /// Handlers in the wheel.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock_std(shard).len).sum()
+    }
+
+    /// Whether no handler is in the wheel.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tells every handler in the wheel to end now: their futures are dropped at their next wake-up.
+    pub(crate) fn abandon_all(&self) {
+        for shard in &self.shards {
+            let watches = lock_std(shard).watches();
+            watches.iter().for_each(|watch| watch.advance(Stage::Abandoned));
+        }
+    }
+
+    /// Moves everything due at `now` to its next stage; `from` is the tick handled last.
+    fn tick(&self, from: u64, now: Stamp) -> u64 {
+        let to = tick_of(now);
+        let steps = (to.saturating_sub(from)).min(SLOTS);
+        for shard in &self.shards {
+            let mut due = Vec::new();
+            {
+                let mut shard = lock_std(shard);
+                if shard.len > 0 {
+                    for step in 0..=steps {
+                        shard.collect_due(((to - step) % SLOTS) as usize, now, &mut due);
+                    }
+                }
+            }
+            for (watch, stage) in due {
+                watch.advance(stage);
+            }
+        }
+        to
+    }
+
+    fn rests(&self) -> bool {
+        if !self.is_empty() {
+            return false;
+        }
+        self.ticking.store(false, Ordering::SeqCst);
+        if self.is_empty() {
+            return true;
+        }
+        self.ticking.store(true, Ordering::SeqCst);
+        false
+    }
+
+    /// Drives the wheel; runs until it is dropped. Its owner is the router actor.
+    pub(crate) async fn run(&self, clock: &Clock) {
+        loop {
+            if self.rests() {
+                self.wake.notified().await;
+            }
+            let mut last = tick_of(clock.now()).saturating_sub(1);
+            let mut beat = tokio::time::interval(TICK);
+            beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while !self.rests() {
+                beat.tick().await;
+                last = self.tick(last, clock.now());
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn put(&mut self, slot: usize, entry: Entry) -> usize {
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS as usize, Slot::default);
+        }
+        self.len += 1;
+        let slot = &mut self.slots[slot];
+        if let Some(index) = slot.holes.pop() {
+            slot.entries[index] = Some(entry);
+            return index;
+        }
+        slot.entries.push(Some(entry));
+        slot.entries.len() - 1
+    }
+
+    fn take(&mut self, slot: usize, index: usize, watch: &Arc<Watch>) -> bool {
+        let Some(slot) = self.slots.get_mut(slot) else {
+            return false;
+        };
+        let held = slot.entries.get(index).and_then(Option::as_ref);
+        if !held.is_some_and(|entry| Arc::ptr_eq(&entry.watch, watch)) {
+            return false;
+        }
+        slot.clear(index);
+        self.len -= 1;
+        true
+    }
+
+    fn take_by_search(&mut self, slot: usize, watch: &Arc<Watch>) {
+        let Some(found) = self.slots.get(slot).and_then(|slot| {
+            slot.entries
+                .iter()
+                .position(|entry| entry.as_ref().is_some_and(|entry| Arc::ptr_eq(&entry.watch, watch)))
+        }) else {
+            return;
+        };
+        self.take(slot, found, watch);
+    }
+
+    /// Takes what is due out of one slot; what has a second due time is put back for that.
+    fn collect_due(&mut self, slot: usize, now: Stamp, due: &mut Vec<(Arc<Watch>, Stage)>) {
+        let mut again = Vec::new();
+        let entries = &mut self.slots[slot];
+        for index in 0..entries.entries.len() {
+            let Some(entry) = entries.entries[index].take_if(|entry| entry.due <= now) else {
+                continue;
+            };
+            entries.holes.push(index);
+            self.len -= 1;
+            if entry.due < entry.watch.abandon && now < entry.watch.abandon {
+                due.push((Arc::clone(&entry.watch), Stage::Late));
+                again.push(entry.watch);
+            } else {
+                due.push((entry.watch, Stage::Abandoned));
+            }
+        }
+        entries.shrink();
+        for watch in again {
+            self.put(
+                (tick_of(watch.abandon) % SLOTS) as usize,
+                Entry {
+                    due: watch.abandon,
+                    watch,
+                },
+            );
+        }
+    }
+
+    fn watches(&self) -> Vec<Arc<Watch>> {
+        let entries = self.slots.iter().flat_map(|slot| slot.entries.iter().flatten());
+        entries.map(|entry| Arc::clone(&entry.watch)).collect()
+    }
+}
+
+impl Slot {
+    fn clear(&mut self, index: usize) {
+        self.entries[index] = None;
+        self.holes.push(index);
+        self.shrink();
+    }
+
+    /// An empty slot that once was large gives its memory back.
+    fn shrink(&mut self) {
+        if self.holes.len() == self.entries.len() && self.entries.capacity() > 64 {
+            *self = Slot::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Stamp {
+        Stamp::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn a_handler_is_late_at_its_deadline_and_abandoned_later() {
+        let wheel = Wheel::default();
+        let place = wheel.enter(at(100), at(200));
+        let mut last = wheel.tick(0, at(96));
+        assert_eq!(place.watch.stage(), Stage::InTime);
+        last = wheel.tick(last, at(100));
+        assert_eq!(place.watch.stage(), Stage::Late);
+        assert_eq!(wheel.len(), 1);
+        wheel.tick(last, at(204));
+        assert_eq!(place.watch.stage(), Stage::Abandoned);
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn deadlines_beyond_one_turn_wait_for_theirs() {
+        let wheel = Wheel::default();
+        let turn = u64::try_from(TICK.as_millis()).unwrap() * SLOTS;
+        let place = wheel.enter(at(2 * turn + 8), at(9 * turn));
+        let mut last = 0;
+        for ms in (0..2 * turn + 4).step_by(4) {
+            last = wheel.tick(last, at(ms));
+        }
+        assert_eq!(place.watch.stage(), Stage::InTime);
+        wheel.tick(last, at(2 * turn + 8));
+        assert_eq!(place.watch.stage(), Stage::Late);
+    }
+
+    #[test]
+    fn a_pause_longer_than_a_turn_skips_nobody() {
+        let wheel = Wheel::default();
+        let places: Vec<_> = (0..5_000).map(|n| wheel.enter(at(n), at(n))).collect();
+        wheel.tick(0, at(100_000));
+        assert!(places.iter().all(|place| place.watch.stage() == Stage::Abandoned));
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn whoever_leaves_is_gone_before_and_after_the_deadline() {
+        let wheel = Wheel::default();
+        let early = wheel.enter(at(100), at(200));
+        let late = wheel.enter(at(100), at(200));
+        wheel.leave(&early);
+        assert_eq!(wheel.len(), 1);
+        wheel.tick(0, at(120));
+        assert_eq!((early.watch.stage(), late.watch.stage()), (Stage::InTime, Stage::Late));
+        wheel.leave(&late);
+        wheel.leave(&late);
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn holes_are_reused() {
+        let wheel = Wheel::default();
+        for _ in 0..10_000 {
+            let place = wheel.enter(at(50), at(60));
+            wheel.leave(&place);
+        }
+        let shard = lock_std(&wheel.shards[ThreadSlot::current().index() % SHARDS]);
+        assert!(shard.slots.iter().all(|slot| slot.entries.len() <= 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wheel_sleeps_while_nothing_is_pending() {
+        let wheel = Arc::new(Wheel::default());
+        let clock = Clock::tokio();
+        let driver = tokio::spawn({
+            let (wheel, clock) = (Arc::clone(&wheel), clock.clone());
+            async move { wheel.run(&clock).await }
+        });
+        let place = wheel.enter(
+            clock.now() + Duration::from_millis(50),
+            clock.now() + Duration::from_millis(70),
+        );
+        tokio::time::timeout(
+            Duration::from_secs(1),
+            std::future::poll_fn(|cx| {
+                place.watch.register(cx.waker());
+                if place.watch.stage() == Stage::Abandoned {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
+            }),
+        )
+        .await
+        .unwrap();
+        assert!(wheel.is_empty());
+        driver.abort();
+    }
+}
