@@ -105,6 +105,12 @@ impl FromStr for EventNameBuf {
     }
 }
 
+impl From<EventKey<'_>> for EventNameBuf {
+    fn from(key: EventKey<'_>) -> Self {
+        Self(key.as_str().into())
+    }
+}
+
 impl From<EventName> for EventNameBuf {
     fn from(name: EventName) -> Self {
         Self(name.0.into())
