@@ -79,6 +79,14 @@ impl Budget {
         Self::new(5, Duration::from_secs(30)).consecutive(10).backoff(backoff)
     }
 
+    /// Sets how many restarts are allowed in which period.
+    #[must_use]
+    pub const fn window(mut self, intensity: u32, period: Duration) -> Self {
+        self.intensity = intensity;
+        self.period = period;
+        self
+    }
+
     /// Sets the limit on failures in a row.
     #[must_use]
     pub const fn consecutive(mut self, restarts: u32) -> Self {

@@ -159,3 +159,13 @@ impl Core {
         }
     }
 }
+
+impl Drop for Core {
+    /// Kills what is left. ractor does so when it kills a supervisor, but spares actors that are draining, and one that
+    /// hangs in the middle of that would live on.
+    fn drop(&mut self) {
+        for cell in self.children.iter().filter_map(|(_, child)| child.cell()) {
+            cell.kill();
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! How supervisors behave, from outside: the cases by which OTP tests its own, and those that are ours.
+//!
+//! All of it runs on tokio's paused time, so that a delay of half a minute costs nothing and bounds can be exact.
+
+#![allow(clippy::expect_used)]
+
+mod admin;
+mod auto_shutdown;
+mod escalation;
+mod instances;
+mod limits;
+mod obeying;
+mod observer;
+mod restart_types;
+mod snapshots;
+mod stage;
+mod starting;
+mod stopping;
+mod strategies;
