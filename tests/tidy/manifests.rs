@@ -82,7 +82,7 @@ const KEPT: &[(&[&str], &[&str])] = &[
         ],
     ),
     (&["bincode"], &["roadshow-bridges"]),
-    (&["arc-swap", "quanta"], &["roadshow-actors"]),
+    (&["quanta"], &["roadshow-actors"]),
     (&["async-nats"], &["roadshow-nats"]),
     (&["lapin"], &["roadshow-amqp"]),
     (&["rumqttc", "rumqttc-v5-next"], &["roadshow-mqtt"]),

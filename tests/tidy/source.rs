@@ -16,7 +16,7 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The text with comments and the contents of literals blanked; same length, same lines.
     pub(crate) code: String,
-    /// Byte ranges that are compiled for tests only; the whole file for integration tests and benches.
+    /// Byte ranges that are compiled for tests only; the whole file for tests, benches and examples.
     tests: Vec<Range<usize>>,
 }
 
@@ -147,7 +147,7 @@ fn whole(text: &str) -> Vec<Range<usize>> {
 
 fn is_test_path(path: &str) -> bool {
     let mut folders = path.split('/').rev().skip(1);
-    folders.any(|folder| matches!(folder, "tests" | "benches")) || path.ends_with("/tests.rs")
+    folders.any(|folder| matches!(folder, "tests" | "benches" | "examples")) || path.ends_with("/tests.rs")
 }
 
 fn belongs_to(path: &str, module: &str) -> bool {

@@ -8,6 +8,14 @@ const TASKS: Listed<'_> = Listed {
     rule: "no task without an owner: an actor, a supervisor, a set or a tracker spawns it, or tests/tidy/tasks.rs says who owns it",
     files: &[
         (
+            "bridges/src/memory/timer.rs",
+            "the timer holds its one task, which ends when nothing waits and is aborted when the bus closes",
+        ),
+        (
+            "services/src/component.rs",
+            "the component's actor holds the task, waits for it when it stops and aborts it when it is dropped",
+        ),
+        (
             "actors/src/bridge.rs",
             "the bridge actor's state holds the task that asks for its health and aborts it when it is dropped",
         ),
@@ -39,13 +47,13 @@ pub(crate) fn unowned(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn spawns(source: &Source) -> Vec<usize> {
+    let spawners = ["tokio::", "task::", "runtime().", "runtime.", "handle."];
     source
         .words("spawn")
         .filter(|byte| {
-            let before = &source.code[..*byte];
-            ["tokio::", "task::", "runtime().", "runtime.", "handle."]
-                .iter()
-                .any(|owner| before.ends_with(owner))
+            let statement = source.code[..*byte].rsplit(';').next().unwrap_or("");
+            let before: String = statement.split_whitespace().collect();
+            spawners.iter().any(|spawner| before.ends_with(spawner))
         })
         .filter(|byte| !source.is_test(*byte))
         .collect()
@@ -82,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_task_needs_an_owner_outside_tests() {
-        let text = "fn f() {\n tokio::spawn(x);\n task::spawn(x);\n set.spawn(y);\n node.runtime().spawn(x);\n}\n#[test]\nfn t() { tokio::spawn(x); }";
+        let text = "fn f() {\n tokio::spawn(x);\n task::spawn(x);\n set.spawn(y);\n node.runtime()\n .spawn(x);\n}\n#[test]\nfn t() { tokio::spawn(x); }";
         let source = Source::new("a/src/b.rs", text);
         let lines: Vec<usize> = spawns(&source).iter().map(|byte| source.line_of(*byte)).collect();
-        assert_eq!(lines, [2, 3, 5]);
+        assert_eq!(lines, [2, 3, 6]);
     }
 
     #[test]
