@@ -62,9 +62,11 @@ fn two_threads(payload: Payload) -> f64 {
         let bench = Arc::new(Bench::new(payload));
         let consumer = tokio::spawn(receive(bench.subscribe().await, EVENTS));
         let started = Instant::now();
+        // The bridge outlives its publisher: dropping it would end the subscription.
+        let publishing = Arc::clone(&bench);
         let publisher = tokio::spawn(async move {
             for number in 0..EVENTS {
-                bench.publish(number).await;
+                publishing.publish(number).await;
             }
         });
         publisher.await.expect("publishes");
@@ -75,7 +77,7 @@ fn two_threads(payload: Payload) -> f64 {
 
 /// One thread: publish, receive, acknowledge, again.
 fn one_thread(payload: Payload) -> f64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let bench = Bench::new(payload);
         let mut deliveries = bench.subscribe().await;
