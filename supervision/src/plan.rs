@@ -298,4 +298,6 @@ fn restart(strategy: Strategy, situation: &Situation<'_>, delay: Duration, budge
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

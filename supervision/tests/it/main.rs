@@ -2,10 +2,9 @@
 //!
 //! All of it runs on tokio's paused time, so that a delay of half a minute costs nothing and bounds can be exact.
 
-#![allow(clippy::expect_used)]
-
 mod admin;
 mod auto_shutdown;
+mod chaos;
 mod escalation;
 mod instances;
 mod limits;

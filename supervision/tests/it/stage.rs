@@ -151,6 +151,11 @@ impl Script {
             .clone()
     }
 
+    /// Every actor ever spawned.
+    pub(crate) fn cells(&self) -> Vec<ActorCell> {
+        self.0.cells.lock().expect("no start panics here").clone()
+    }
+
     pub(crate) fn tell(&self, order: Order) {
         self.cell()
             .send_message(order)
