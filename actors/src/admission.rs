@@ -76,10 +76,10 @@ impl<In, Out> Endpoint<In, Out> {
         Some(lanes.of(&key_of(input)))
     }
 
-    /// Takes a permit for `input`, after its turn in its lane where order is kept per key.
+    /// Takes a permit, after a turn in `lane` where order is kept per key.
     pub(crate) async fn admit(
         &self,
-        input: &In,
+        lane: Option<usize>,
         deadline: Stamp,
         started: Stamp,
     ) -> Result<Held<&EndpointCore>, Failure> {
@@ -89,7 +89,7 @@ impl<In, Out> Endpoint<In, Out> {
             lane: None,
             permit: false,
         };
-        if let (Some(lanes), Some(lane)) = (&core.lanes, self.lane_of(input)) {
+        if let (Some(lanes), Some(lane)) = (&core.lanes, lane) {
             core.take(lanes.lane(lane), deadline, started).await?;
             held.lane = Some(lane);
         }

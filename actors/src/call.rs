@@ -39,7 +39,7 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let started = core.node().clock.now();
         let deadline = request.deadline(started, core.limits.deadline);
         core.check(&request, started, deadline)?;
-        let permit = self.admit(&input, deadline, started).await?;
+        let permit = self.admit(self.lane_of(&input), deadline, started).await?;
         let incarnation = match core.service.gate().live() {
             Some(incarnation) => incarnation,
             None => core.wait_at_gate(deadline).await?,

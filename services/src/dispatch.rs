@@ -1,0 +1,151 @@
+//! From a typed message to where it goes: the typed value where both sides agree on the type, encoded otherwise.
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use roadshow_actors::{CommandEndpoint, Endpoint, EndpointCore, EventSubject, NodeCore, Request, Route};
+use roadshow_bridges::{
+    Address, AddressKey, Envelope, EventKey, Executed, Failure, Identity, Payload, Published, TryPublish, codec,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::command::Command;
+use crate::event::Event;
+
+/// A command's endpoint as the routing table holds it.
+pub(crate) struct CommandRoute<In, Out> {
+    pub(crate) address: Address,
+    pub(crate) endpoint: Endpoint<In, Out>,
+}
+
+impl<In, Out> fmt::Debug for CommandRoute<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CommandRoute")
+            .field(&format_args!("{}", self.address))
+            .finish()
+    }
+}
+
+impl<In, Out> CommandEndpoint for CommandRoute<In, Out>
+where
+    In: DeserializeOwned + Send + 'static,
+    Out: Serialize + Send + 'static,
+{
+    fn address(&self) -> Address {
+        self.address
+    }
+
+    fn core(&self) -> &Arc<EndpointCore> {
+        self.endpoint.core()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn call_encoded(&self, payload: Bytes, request: Request) -> BoxFuture<'_, Result<Bytes, Failure>> {
+        async move {
+            let input: In = codec::decode_json(&payload).map_err(|error| not_executed(error.into()))?;
+            let reply = self.endpoint.call(input, request).await?;
+            codec::encode_json(&reply).map_err(|error| {
+                Failure::internal(format!("the reply of {} cannot be encoded", self.address))
+                    .with_details(serde_json::json!({ "cause": error.to_string() }))
+                    .with_executed(Executed::Yes)
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Calls wherever the command is served.
+pub(crate) async fn call<C: Command>(node: &Arc<NodeCore>, input: C, request: Request) -> Result<C::Reply, Failure> {
+    let route = node.resolve(C::ADDRESS.key()).await?;
+    if let Route::Local(endpoint) = &route
+        && !node.codec_always()
+    {
+        if let Some(typed) = endpoint.as_any().downcast_ref::<CommandRoute<C, C::Reply>>() {
+            return typed.endpoint.call(input, request).await;
+        }
+        node.count_typed_fallback();
+    }
+    let payload = codec::encode_json(&input).map_err(|error| not_executed(error.into()))?;
+    let reply = call_route(&route, C::ADDRESS.key(), payload, request).await?;
+    codec::decode_json(&reply).map_err(|error| {
+        Failure::internal(format!("the reply of {} cannot be decoded", C::ADDRESS))
+            .with_details(serde_json::json!({ "cause": error.to_string() }))
+            .with_executed(Executed::Yes)
+    })
+}
+
+/// Calls with an encoded payload: over HTTP, from a shell, from a broker.
+pub(crate) async fn call_json(
+    node: &Arc<NodeCore>,
+    address: AddressKey<'_>,
+    payload: Bytes,
+    request: Request,
+) -> Result<Bytes, Failure> {
+    let route = node.resolve(address).await?;
+    call_route(&route, address, payload, request).await
+}
+
+async fn call_route(
+    route: &Route,
+    address: AddressKey<'_>,
+    payload: Bytes,
+    request: Request,
+) -> Result<Bytes, Failure> {
+    match route {
+        Route::Local(endpoint) => endpoint.call_encoded(payload, request).await,
+        Route::Remote(link) => link.call(address, payload, request).await,
+    }
+}
+
+/// Publishes an event on the node's event bridge.
+pub(crate) async fn emit<E: Event>(node: &Arc<NodeCore>, event: E, identity: Identity) -> Result<(), Failure> {
+    let payload = if node.codec_always() {
+        Payload::Bytes(codec::encode_json(&event).map_err(|error| not_executed(error.into()))?)
+    } else {
+        Payload::shared(Arc::new(event))
+    };
+    publish(node, E::NAME.key(), payload, identity).await
+}
+
+/// Publishes an event, encoded or not.
+pub(crate) async fn publish(
+    node: &Arc<NodeCore>,
+    event: EventKey<'_>,
+    payload: Payload,
+    identity: Identity,
+) -> Result<(), Failure> {
+    poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
+    let bridge = node.event_bridge()?;
+    let EventSubject { name, subject } = node.event_subject(event);
+    let mut envelope = Envelope::event(subject, name, identity, payload);
+    envelope.from = Some(node.sender());
+    let published = match bridge.try_publish(envelope) {
+        TryPublish::Done(published) => published,
+        TryPublish::WouldWait(envelope) => bridge.publish(envelope).await,
+    };
+    match published? {
+        // An event that nobody listens to is still an event.
+        Published::Accepted | Published::Unroutable => Ok(()),
+        Published::Indeterminate => {
+            let text = format!("no confirmation came for the event {}", event.as_str());
+            Err(Failure::unavailable(text).with_executed(Executed::Unknown))
+        }
+    }
+}
+
+fn not_executed(failure: Failure) -> Failure {
+    failure.with_executed(Executed::No)
+}

@@ -1,0 +1,231 @@
+//! The supervision tree of a node, in the order in which it starts.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use roadshow_actors::metrics::{MetricsSettings, NodeMetrics};
+use roadshow_actors::{
+    AnySubscriber, BridgeActor, BridgeArguments, Clock, Ids, NodeCore, NodeSpec, Router, RouterMessage, Served,
+};
+use roadshow_bridges::{Capability, ConnectContext, Connectors, EventBridge, IncarnationId, Namespace, NodeId};
+use roadshow_supervision::{
+    ChildSpec, Event, InitialStart, Observer, OnGiveUp, StartContext, StartError, Supervisor, SupervisorSpec, Tree,
+};
+
+use super::builder::{BridgeSource, NodeBuilder};
+use super::observer::Chronicle;
+use super::{Inner, Node, NodeLimits, NodeView, ServiceEntry};
+use crate::component::component_child;
+use crate::config::{Resolved, Settings};
+use crate::contract::SubscriptionContract;
+use crate::error::Error;
+use crate::service::{BuildContext, Built};
+
+pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<Node, Error> {
+    let settings = resolved.settings().clone();
+    let core = core_of(&builder, &settings)?;
+    let context = BuildContext {
+        node: Arc::clone(&core),
+        settings: Arc::new(resolved),
+        strict_contracts: builder.strict_contracts.unwrap_or(settings.strict_contracts),
+    };
+    let built: Vec<Built> = builder.services.iter().map(|service| service.build(&context)).collect();
+    let (chronicle, changes) = Chronicle::new(core.metrics().clone());
+    chronicle.attend(built.iter().map(|built| Arc::clone(&built.served.service)).collect());
+    let services = builder
+        .services
+        .iter()
+        .zip(&built)
+        .map(|(service, built)| entry(&**service, built))
+        .collect();
+    let view = NodeView(Arc::new(Inner {
+        core: Arc::clone(&core),
+        tree: Tree::new(),
+        root: OnceLock::new(),
+        services,
+        chronicle: Arc::clone(&chronicle),
+        changes,
+        locations: Mutex::default(),
+        limits: NodeLimits {
+            timeout_max: settings.call.max_timeout,
+            payload_max: settings.payload_limit,
+            shutdown_budget: builder.shutdown_budget.unwrap_or(settings.shutdown_budget),
+        },
+    }));
+    let subscriptions = builder
+        .services
+        .iter()
+        .flat_map(|service| service.subscriptions())
+        .collect();
+    let mut children: Vec<ChildSpec> = Vec::new();
+    children.extend(
+        builder
+            .components
+            .iter()
+            .map(|component| component_child(Arc::clone(component), view.clone())),
+    );
+    children.push(bridges(BridgePlan {
+        node: Arc::clone(&core),
+        source: builder.bridge,
+        connectors: builder.connectors,
+        url: settings.event_bridge.expose().to_owned(),
+        subscriptions,
+    }));
+    children.push(router(&core, built.iter().map(|built| built.served.clone()).collect()));
+    children.push(group("links", Vec::new()));
+    children.push(group("services", built.into_iter().map(|built| built.child).collect()));
+    let observer: Arc<dyn Observer> = Arc::new(move |event: &Event| chronicle.event(event));
+    let spec = SupervisorSpec::new("node").initial(InitialStart::Fail).label("node");
+    let tree = view.0.tree.clone();
+    let root = Supervisor::spawn(spec, children, None, tree, observer)
+        .await
+        .map_err(|error| Error::start(&error))?;
+    view.0
+        .root
+        .set(root)
+        .map_err(|_again| ())
+        .expect("the root is set once");
+    Ok(Node { view, ended: false })
+}
+
+fn core_of(builder: &NodeBuilder, settings: &Settings) -> Result<Arc<NodeCore>, Error> {
+    let wrong = |what: &str, error: &dyn std::fmt::Display| Error::definition(vec![format!("{what}: {error}")]);
+    let node_id: NodeId = match &builder.node_id {
+        Some(id) => id.parse().map_err(|error| wrong("node id", &error))?,
+        None => settings.node_id.clone(),
+    };
+    let namespace: Namespace = match &builder.namespace {
+        Some(namespace) => namespace.parse().map_err(|error| wrong("namespace", &error))?,
+        None => settings.namespace.clone(),
+    };
+    let mut metrics = MetricsSettings::default();
+    metrics.info = vec![("node", node_id.to_string()), ("namespace", namespace.to_string())];
+    Ok(NodeCore::new(NodeSpec {
+        clock: builder.clock.clone().unwrap_or_else(Clock::tsc),
+        ids: Ids::random(),
+        metrics: NodeMetrics::new(metrics),
+        runtime: tokio::runtime::Handle::current(),
+        node_id,
+        namespace,
+        codec_always: builder.codec_always.unwrap_or(settings.codec_always),
+    }))
+}
+
+fn entry(service: &dyn crate::service::AnyService, built: &Built) -> ServiceEntry {
+    let commands = built.served.commands.iter().map(|endpoint| Arc::clone(endpoint.core()));
+    let subscribers = built
+        .subscribers
+        .iter()
+        .map(|subscriber: &Arc<dyn AnySubscriber>| Arc::clone(subscriber.core()));
+    ServiceEntry {
+        core: Arc::clone(&built.served.service),
+        endpoints: commands.chain(subscribers).collect(),
+        optional: built.optional,
+        commands: service.commands(),
+        subscriptions: service.subscriptions(),
+    }
+}
+
+/// A supervisor of the second row: one_for_one, and what it gives up on, the root gives up on.
+fn group(name: &'static str, children: Vec<ChildSpec>) -> ChildSpec {
+    ChildSpec::supervisor(name, move |parent: StartContext| {
+        let children = children.clone();
+        async move {
+            let spec = SupervisorSpec::new(name).initial(InitialStart::Fail).label(name);
+            let (tree, observer) = (parent.tree.clone(), Arc::clone(&parent.observer));
+            Ok(Supervisor::spawn(spec, children, Some(parent), tree, observer)
+                .await?
+                .cell())
+        }
+    })
+    .on_give_up(OnGiveUp::Escalate)
+    .label(name)
+}
+
+/// What the event bridge of a node is made from.
+struct BridgePlan {
+    node: Arc<NodeCore>,
+    source: BridgeSource,
+    connectors: Connectors,
+    url: String,
+    subscriptions: Vec<SubscriptionContract>,
+}
+
+fn bridges(plan: BridgePlan) -> ChildSpec {
+    let plan = Arc::new(plan);
+    let event = ChildSpec::worker("event", move |start: StartContext| {
+        let plan = Arc::clone(&plan);
+        async move {
+            let bridge = plan.connect(start.incarnation).await?;
+            plan.check(&bridge.capability())?;
+            let arguments = BridgeArguments {
+                node: Arc::clone(&plan.node),
+                bridge,
+            };
+            Ok(start.spawn(BridgeActor, arguments).await?.get_cell())
+        }
+    })
+    .label("bridge");
+    group("bridges", vec![event])
+}
+
+impl BridgePlan {
+    async fn connect(&self, incarnation: u64) -> Result<Arc<dyn EventBridge>, StartError> {
+        if let BridgeSource::Ready(bridge) = &self.source {
+            return Ok(Arc::clone(bridge));
+        }
+        let node = self.node.node_id().parse().map_err(StartError::new)?;
+        let context = ConnectContext::new(
+            self.node.namespace().clone(),
+            node,
+            IncarnationId::from_u64(incarnation),
+        );
+        self.connectors
+            .event_bridge(&self.url, &context)
+            .await
+            .map_err(|error| {
+                let config = error.kind() == roadshow_bridges::ErrorKind::Config;
+                let text = error.to_string();
+                if config {
+                    StartError::unrecoverable(text)
+                } else {
+                    StartError::new(error)
+                }
+            })
+    }
+
+    /// Refuses, before anything subscribes, what the bridge cannot keep.
+    fn check(&self, capability: &Capability) -> Result<(), StartError> {
+        let durable: Vec<&str> = self
+            .subscriptions
+            .iter()
+            .filter(|one| one.durable)
+            .map(|one| one.name.as_str())
+            .collect();
+        if capability.durable || durable.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "the event bridge keeps no events for absent subscribers, which {} asks for: choose another bridge, or \
+             declare the subscription without `durable`",
+            durable.join(", ")
+        );
+        Err(StartError::unrecoverable(text))
+    }
+}
+
+fn router(node: &Arc<NodeCore>, served: Vec<Served>) -> ChildSpec {
+    let node = Arc::clone(node);
+    ChildSpec::worker("router", move |start: StartContext| {
+        let (node, served) = (Arc::clone(&node), served.clone());
+        async move {
+            let router = start.spawn(Router::new(node), ()).await?;
+            for served in served {
+                router
+                    .send_message(RouterMessage::Serve(served))
+                    .map_err(StartError::new)?;
+            }
+            Ok(router.get_cell())
+        }
+    })
+    .label("router")
+}

@@ -1,0 +1,94 @@
+//! How a node shuts down: intake first, then what is in flight, then the tree in reverse.
+//!
+//! Readiness turns false and outside calls are refused; deliveries that nobody has started go back uncounted; what runs,
+//! what waits and what descends from it is finished, and only then does the first child stop. One budget bounds all of
+//! it: what is still at work when most of it is gone is dropped, and counted.
+
+use std::time::Duration;
+
+use roadshow_actors::Phase;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tracing::{info, warn};
+
+use super::Inner;
+
+/// How often the drain looks whether everybody has finished.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The part of the budget that is kept for stopping the tree, at most.
+const RESERVE_MAX: Duration = Duration::from_secs(2);
+
+/// How a shutdown went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub struct Drained {
+    /// Calls and deliveries that were dropped at work.
+    pub abandoned: usize,
+    /// Children that did not stop by themselves.
+    pub killed: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Drained {
+    /// Whether everything finished by itself.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.abandoned == 0 && self.killed.is_empty()
+    }
+}
+
+pub(super) async fn shutdown(node: &Inner, budget: Duration) -> Drained {
+    let started = Instant::now();
+    let reserve = (budget / 4).min(RESERVE_MAX);
+    info!(node = node.core.node_id(), ?budget, "shutting down");
+    node.core.enter_phase(Phase::Draining);
+    node.core.intake().cancel();
+    let drain_until = started + budget.saturating_sub(reserve);
+    let mut abandoned = 0;
+    if timeout_at(drain_until, idle(node)).await.is_err() {
+        abandoned = node.in_flight();
+        warn!(abandoned, "the drain ran out of time: what is still at work is dropped");
+        node.core.abandon_all();
+        if timeout_at(drain_until + reserve / 2, idle(node)).await.is_err() {
+            warn!(left = node.in_flight(), "some handlers do not let go of their thread");
+        }
+    }
+    node.core.enter_phase(Phase::Stopped);
+    let left = (started + budget)
+        .saturating_duration_since(Instant::now())
+        .max(reserve / 4);
+    let exit = node.root().stop(left).await;
+    info!(node = node.core.node_id(), exit = %exit, "stopped");
+    Drained {
+        abandoned,
+        killed: node.chronicle.killed(),
+        took: started.elapsed(),
+    }
+}
+
+/// Waits until no endpoint has a call at work or waiting.
+async fn idle(node: &Inner) {
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        if node
+            .services
+            .iter()
+            .all(|service| service.endpoints.iter().all(|endpoint| endpoint.is_idle()))
+        {
+            return;
+        }
+    }
+}
+
+impl Inner {
+    /// Calls and deliveries at work or waiting.
+    pub(super) fn in_flight(&self) -> usize {
+        let endpoints = self.services.iter().flat_map(|service| &service.endpoints);
+        endpoints
+            .map(|endpoint| (endpoint.in_flight() + endpoint.waiting()) as usize)
+            .sum()
+    }
+}

@@ -1,0 +1,132 @@
+//! Whether a node serves: one line for each part.
+
+use roadshow_actors::{GateState, Phase};
+use serde::Serialize;
+
+use super::{Inner, ServiceEntry};
+use crate::service::STATE_CHILD;
+
+/// How one part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PartState {
+    /// It serves.
+    Ready,
+    /// It is starting, restarting or reconnecting.
+    NotReady,
+    /// It was given up on.
+    Failed,
+    /// The node is shutting down.
+    Draining,
+}
+
+/// One part of a node.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Part {
+    /// Its name: `node`, `event bridge`, `service user.1`.
+    pub name: String,
+    /// How it is.
+    pub state: PartState,
+    /// Whether the node is ready without it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// What keeps it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Whether a node serves, and what keeps it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// Whether callers should be sent here.
+    pub ready: bool,
+    /// Every part.
+    pub parts: Vec<Part>,
+}
+
+impl ServiceEntry {
+    /// Whether the node's start need not wait for it any longer.
+    pub(super) fn is_settled(&self) -> bool {
+        match self.core.gate().state() {
+            GateState::Open => true,
+            GateState::Failed => self.optional,
+            _ => false,
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn readiness(&self) -> Readiness {
+        let mut parts = vec![self.node_part(), self.bridge_part()];
+        parts.extend(self.services.iter().map(|service| self.service_part(service)));
+        let ready = parts
+            .iter()
+            .all(|part| part.state == PartState::Ready || (part.optional && part.state == PartState::Failed));
+        Readiness { ready, parts }
+    }
+
+    fn node_part(&self) -> Part {
+        let (state, reason) = match self.core.phase() {
+            Phase::Starting => (PartState::NotReady, Some("starting".to_owned())),
+            Phase::Running => (PartState::Ready, None),
+            Phase::Draining | Phase::Stopped => (PartState::Draining, Some("shutting down".to_owned())),
+        };
+        Part {
+            name: "node".to_owned(),
+            state,
+            optional: false,
+            reason,
+        }
+    }
+
+    fn bridge_part(&self) -> Part {
+        let (state, reason) = match self.core.event_bridge() {
+            Err(failure) => (PartState::NotReady, Some(failure.message.into_owned())),
+            Ok(bridge) => match bridge.health() {
+                health if health.is_ready() => (PartState::Ready, None),
+                health => (PartState::NotReady, Some(health.to_string())),
+            },
+        };
+        Part {
+            name: "event bridge".to_owned(),
+            state,
+            optional: false,
+            reason,
+        }
+    }
+
+    fn service_part(&self, service: &ServiceEntry) -> Part {
+        let id = service.core.id().to_string();
+        let state = match service.core.gate().state() {
+            GateState::Open => PartState::Ready,
+            GateState::Failed => PartState::Failed,
+            GateState::Shut => PartState::NotReady,
+            GateState::Stopped => PartState::Draining,
+        };
+        let reason = match state {
+            PartState::NotReady | PartState::Failed => self.why_not(&id),
+            _ => None,
+        };
+        Part {
+            name: format!("service {id}"),
+            state,
+            optional: service.optional,
+            reason,
+        }
+    }
+
+    /// The last failure of a service's state, or where it is in its start.
+    fn why_not(&self, service: &str) -> Option<String> {
+        let tree = self.tree.snapshot();
+        let node = tree.find(&format!("services/{service}"))?;
+        let state = node.child(STATE_CHILD)?;
+        let state_failure = state.last_failure.clone().or_else(|| node.last_failure.clone());
+        Some(match state_failure {
+            Some(failure) => format!("{}: {failure}", state.state),
+            None => state.state.to_string(),
+        })
+    }
+}

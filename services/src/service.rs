@@ -1,0 +1,186 @@
+//! A service as its author declares it: a factory for its state, and what it answers, takes and calls.
+
+mod build;
+mod command_options;
+mod subscription_options;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use roadshow_bridges::{Address, ServiceId};
+use roadshow_supervision::Budget;
+
+pub(crate) use build::STATE_CHILD;
+pub(crate) use build::{BuildContext, Built};
+pub use command_options::CommandOptions;
+pub use subscription_options::SubscriptionOptions;
+
+use crate::command::{Command, CommandHandler};
+use crate::contract::{CommandContract, SubscriptionContract};
+use crate::event::{Event, EventHandler};
+use crate::setup::Setup;
+
+/// Why a factory could not make a service's state; any error will do.
+pub type FactoryError = Box<dyn std::error::Error + Send + Sync>;
+
+type Factory<S> = Arc<dyn Fn(Setup) -> BoxFuture<'static, Result<S, FactoryError>> + Send + Sync>;
+
+/// A service: its name, the factory of its state, and its handlers.
+///
+/// The state is made by the factory at every start and restart; handlers share it. State that must survive a crash
+/// belongs into a store.
+#[must_use = "a service runs only once it is given to a node"]
+pub struct Service<S> {
+    id: ServiceId,
+    factory: Factory<S>,
+    commands: Vec<Box<dyn build::CommandPart<S>>>,
+    subscriptions: Vec<Box<dyn build::SubscriptionPart<S>>>,
+    calls: Vec<Address>,
+    optional: bool,
+    panics: Budget,
+    exits: Budget,
+    start_deadline: Duration,
+}
+
+impl<S> fmt::Debug for Service<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("id", &self.id)
+            .field("optional", &self.optional)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Send + Sync + 'static> Service<S> {
+    /// A service whose state `factory` makes.
+    pub fn new<F, T, E>(id: ServiceId, factory: F) -> Self
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<S, E>> + Send + 'static,
+        E: Into<FactoryError>,
+    {
+        Service::with_setup(id, move |_setup| factory())
+    }
+
+    /// As [`Service::new`], with a factory that reads settings or makes metrics.
+    pub fn with_setup<F, T, E>(id: ServiceId, factory: F) -> Self
+    where
+        F: Fn(Setup) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<S, E>> + Send + 'static,
+        E: Into<FactoryError>,
+    {
+        Service {
+            id,
+            factory: Arc::new(move |setup| {
+                let state = factory(setup);
+                async move { state.await.map_err(Into::into) }.boxed()
+            }),
+            commands: Vec::new(),
+            subscriptions: Vec::new(),
+            calls: Vec::new(),
+            optional: false,
+            panics: Budget::panics(),
+            exits: Budget::exits(),
+            start_deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// Answers the command `C`.
+    pub fn command<C: Command>(mut self, options: impl FnOnce(CommandOptions<C>) -> CommandOptions<C>) -> Self
+    where
+        S: CommandHandler<C>,
+    {
+        self.commands.push(Box::new(options(CommandOptions::default())));
+        self
+    }
+
+    /// Takes the event `E`.
+    pub fn subscribe<E: Event>(mut self, options: impl FnOnce(SubscriptionOptions<E>) -> SubscriptionOptions<E>) -> Self
+    where
+        S: EventHandler<E>,
+    {
+        self.subscriptions
+            .push(Box::new(options(SubscriptionOptions::default())));
+        self
+    }
+
+    /// Declares that handlers of this service call `C`. With `strict_contracts` nothing else may be called.
+    pub fn calls<C: Command>(mut self) -> Self {
+        self.calls.push(C::ADDRESS);
+        self
+    }
+
+    /// Lets the node go on without this service when its supervisor gives up on it.
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// How often handlers may panic before the service is given up on. Default 200 in 10 s, the first restart at once.
+    pub fn panic_budget(mut self, budget: Budget) -> Self {
+        self.panics = budget;
+        self
+    }
+
+    /// How often starts and other things may fail before the service is given up on. Default 5 in 30 s or 10 in a row.
+    pub fn exit_budget(mut self, budget: Budget) -> Self {
+        self.exits = budget;
+        self
+    }
+
+    /// How long one run of the factory may take. Default 30 s.
+    pub fn start_deadline(mut self, deadline: Duration) -> Self {
+        self.start_deadline = deadline;
+        self
+    }
+}
+
+/// A service of any state, as a node takes it.
+pub trait AnyService: Send + Sync + fmt::Debug + 'static {
+    /// Name and version.
+    fn id(&self) -> ServiceId;
+    /// Whether the node goes on without it.
+    fn is_optional(&self) -> bool;
+    /// What it answers.
+    fn commands(&self) -> Vec<CommandContract>;
+    /// What it takes.
+    fn subscriptions(&self) -> Vec<SubscriptionContract>;
+    /// What it calls.
+    fn calls(&self) -> &[Address];
+    /// Builds its endpoints and its part of the tree. For the runtime.
+    #[doc(hidden)]
+    fn build(&self, context: &BuildContext) -> Built;
+}
+
+impl<S: Send + Sync + 'static> AnyService for Service<S> {
+    fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    fn commands(&self) -> Vec<CommandContract> {
+        self.commands.iter().map(|command| command.contract()).collect()
+    }
+
+    fn subscriptions(&self) -> Vec<SubscriptionContract> {
+        self.subscriptions
+            .iter()
+            .map(|subscription| subscription.contract(self.id))
+            .collect()
+    }
+
+    fn calls(&self) -> &[Address] {
+        &self.calls
+    }
+
+    fn build(&self, context: &BuildContext) -> Built {
+        build::build(self, context)
+    }
+}

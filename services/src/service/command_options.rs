@@ -1,0 +1,196 @@
+//! How one command is admitted, guarded and reached.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use roadshow_actors::{KeyOf, Limits};
+use roadshow_bridges::Failure;
+
+use crate::command::Command;
+use crate::guard::{Guard, Guards};
+use crate::http::{HttpRoute, Method};
+use crate::rate::{RateLimit, RateLimits};
+use crate::validate::{Validate, Violations};
+
+pub(super) type ValidateFn<C> = fn(&C) -> Result<(), Failure>;
+
+/// The options of one command. Every method returns the options, to be chained.
+#[must_use]
+pub struct CommandOptions<C: Command> {
+    pub(super) limits: Limits,
+    pub(super) http: Option<HttpRoute>,
+    pub(super) public: bool,
+    pub(super) idempotent: bool,
+    pub(super) validate: Option<ValidateFn<C>>,
+    // Taken when the service is built, which happens once per node.
+    pub(super) before: Guards<C>,
+    pub(super) after: Guards<C::Reply>,
+    pub(super) rates: Vec<(Rate, RateLimit)>,
+    pub(super) key_of: Option<fn(&C) -> String>,
+}
+
+/// What a rate limit counts by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rate {
+    All,
+    Principal,
+    Tenant,
+}
+
+impl<C: Command> Default for CommandOptions<C> {
+    fn default() -> Self {
+        CommandOptions {
+            limits: Limits::default(),
+            http: None,
+            public: false,
+            idempotent: false,
+            validate: None,
+            before: Guards::default(),
+            after: Guards::default(),
+            rates: Vec::new(),
+            key_of: None,
+        }
+    }
+}
+
+impl<C: Command> fmt::Debug for CommandOptions<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandOptions")
+            .field("address", &C::ADDRESS)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Command> CommandOptions<C> {
+    /// Reaches the command over HTTP, at `path` below `/api/v<version>`. Segments like `{id}` become fields of the input.
+    pub fn http(mut self, method: Method, path: &'static str) -> Self {
+        self.http = Some(HttpRoute::new(method, path));
+        self
+    }
+
+    /// The HTTP status of a good answer. Default 200.
+    pub fn status(mut self, status: u16) -> Self {
+        if let Some(http) = &mut self.http {
+            http.status = status;
+        }
+        self
+    }
+
+    /// Opens the HTTP route to callers without authentication.
+    pub fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// How many handlers may be at work at the same time. Default 256; 1 makes the command serial.
+    ///
+    /// # Panics
+    /// If `calls` is zero.
+    pub fn concurrency(mut self, calls: u32) -> Self {
+        self.limits.concurrency = NonZeroU32::new(calls).expect("a command that nobody may run is no command");
+        self
+    }
+
+    /// How many callers may wait for their turn; more are refused at once. Default 1,024.
+    pub fn waiting(mut self, callers: u32) -> Self {
+        self.limits.waiting = callers;
+        self
+    }
+
+    /// The time budget of a call that brings none. Default 30 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.limits.deadline = deadline;
+        self
+    }
+
+    /// How long past its deadline a handler is dropped. Default 5 s.
+    pub fn abandon_after(mut self, after: Duration) -> Self {
+        self.limits.abandon_after = after;
+        self
+    }
+
+    /// Gives every handler a task of its own at once: for handlers that block their thread.
+    pub fn detached(mut self) -> Self {
+        self.limits.detached = true;
+        self
+    }
+
+    /// Says that a second run with the same input changes nothing, so that it may be sent again after a node was lost.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Checks the input's semantic rules first.
+    pub fn validate(mut self) -> Self
+    where
+        C: Validate,
+    {
+        self.validate = Some(|input| {
+            let mut violations = Violations::default();
+            input.validate(&mut violations);
+            violations.into_result()
+        });
+        self
+    }
+
+    /// Adds a guard before the handler. Guards are asked in order; the first that refuses answers.
+    pub fn before(mut self, guard: impl Guard<C>) -> Self {
+        self.before.add(guard);
+        self
+    }
+
+    /// Adds a guard on the reply.
+    pub fn after(mut self, guard: impl Guard<C::Reply>) -> Self {
+        self.after.add(guard);
+        self
+    }
+
+    /// Limits how fast the command may be called.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rates.push((Rate::All, limit));
+        self
+    }
+
+    /// Limits how fast each principal may call; callers without one share a count.
+    pub fn rate_limit_per_principal(mut self, limit: RateLimit) -> Self {
+        self.rates.push((Rate::Principal, limit));
+        self
+    }
+
+    /// Limits how fast each tenant may call; callers without one share a count.
+    pub fn rate_limit_per_tenant(mut self, limit: RateLimit) -> Self {
+        self.rates.push((Rate::Tenant, limit));
+        self
+    }
+
+    /// Runs calls with the same key one after the other, in order of arrival.
+    pub fn ordered_by(mut self, key_of: fn(&C) -> String) -> Self {
+        self.key_of = Some(key_of);
+        self
+    }
+
+    pub(super) fn rate_limits(&self) -> Option<RateLimits> {
+        let mut limits = RateLimits::default();
+        for (by, limit) in &self.rates {
+            match by {
+                Rate::All => limits.all(*limit),
+                Rate::Principal => limits.per_principal(*limit),
+                Rate::Tenant => limits.per_tenant(*limit),
+            }
+        }
+        (!limits.is_empty()).then_some(limits)
+    }
+
+    pub(super) fn key_of(&self) -> Option<KeyOf<C>> {
+        self.key_of.map(|key_of| Box::new(key_of) as KeyOf<C>)
+    }
+
+    pub(super) fn http_route(&self) -> Option<HttpRoute> {
+        let mut route = self.http.clone()?;
+        route.public = self.public;
+        Some(route)
+    }
+}
