@@ -3,8 +3,8 @@
 //! Metrics are kept in shards, one per thread, so that two cores never write the same cache line. Which shard a thread
 //! writes is its *slot*: one of [`EXCLUSIVE`] numbers that no other living thread holds, or, when all are taken, the
 //! one [`OVERFLOW`] slot that any number of threads share. While a slot is held exclusively its owner may bump a cell
-//! by a plain load and store, because nobody else writes there; this costs about a fifth of a locked
-//! read-modify-write. In the overflow slot only atomic additions are right.
+//! by a plain load and store, because nobody else writes there: no locked instruction, and no cache line that two
+//! cores pull back and forth. In the overflow slot only atomic additions are right.
 //!
 //! The table of taken slots and the thread-local number are the only process-wide things in this crate, and they are
 //! not state of a node: like a thread id they say *who* is running and hold nothing that was measured. Two nodes in one
