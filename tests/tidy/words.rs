@@ -23,6 +23,7 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
         vague_name,
         printing,
         kept_library,
+        environment,
         silent_exception,
     ];
     rules.iter().flat_map(|rule| rule(source)).collect()
@@ -193,6 +194,27 @@ fn kept_library(source: &Source) -> Vec<Finding> {
         .collect()
 }
 
+/// The environment is read at the edge, and in tests.
+fn environment(source: &Source) -> Vec<Finding> {
+    let edges = ["services/src/config/", "services/console/"];
+    if edges.iter().any(|path| source.path.starts_with(path)) {
+        return Vec::new();
+    }
+    let reads = ["var", "var_os", "vars", "vars_os"]
+        .iter()
+        .flat_map(|name| source.words(name));
+    reads
+        .filter(|byte| source.code[..*byte].ends_with("env::") && !source.is_test(*byte))
+        .map(|byte| {
+            at(
+                source,
+                byte,
+                "the environment is read by the configuration and the console only",
+            )
+        })
+        .collect()
+}
+
 /// An exception to a lint says why.
 fn silent_exception(source: &Source) -> Vec<Finding> {
     let attributes = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];
@@ -259,6 +281,12 @@ mod tests {
             (printing, "// println!()\n#[test]\nfn t() { println!(); }", &[]),
             (kept_library, "bincode::serde::encode(x)", &[1]),
             (kept_library, "let kind = \"bincode\"; // bincode::x", &[]),
+            (environment, "let home = std::env::var(name);", &[1]),
+            (
+                environment,
+                "#[test]\nfn t() { env::var(name); }\nlet var = env!(name);",
+                &[],
+            ),
             (silent_exception, "#[allow(dead_code)]\nfn f() {}", &[1]),
             (
                 silent_exception,
