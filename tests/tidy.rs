@@ -83,6 +83,11 @@ fn every_link_between_pages_resolves() {
 }
 
 #[test]
+fn every_path_that_a_page_names_is_there() {
+    expect_none(&prose::stale_paths(&files_ending(".md")));
+}
+
+#[test]
 fn the_pages_have_their_form() {
     expect_none(&prose::forms(&files_ending(".md")));
 }

@@ -22,6 +22,25 @@ pub(crate) fn broken_links(pages: &[TextFile]) -> Vec<Finding> {
     found
 }
 
+/// Paths of this repository, named in code marks, that are not there: a code map goes stale otherwise.
+pub(crate) fn stale_paths(pages: &[TextFile]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for page in pages.iter().filter(|page| page.path != "CHANGELOG.md") {
+        for (line, text) in prose_lines(&page.text) {
+            let stale = text.split('`').skip(1).step_by(2).filter(|code| is_stale(code));
+            found.extend(stale.map(|code| Finding::new(&page.path, line, format!("`{code}` is not there"))));
+        }
+    }
+    found
+}
+
+fn is_stale(code: &str) -> bool {
+    let is_path = code.contains('/') && code.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let top = code.split('/').next().unwrap_or("");
+    let is_ours = !top.is_empty() && root().join(top).is_dir();
+    is_path && is_ours && !root().join(code).exists()
+}
+
 /// The pages whose form is fixed: changelog, glossary, decisions.
 pub(crate) fn forms(pages: &[TextFile]) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -198,6 +217,19 @@ mod tests {
                 page_of("docs/other.md", "# Other page\n"),
             ];
             assert_eq!(broken_links(&pages).len(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_found() {
+        let table = [
+            ("see `tests/tidy/prose.rs` and `tests/run`", 0),
+            ("see `tests/tidy/poetry.rs`", 1),
+            ("`/api/v1/users` and `application/json` and `tests/x y`", 0),
+            ("```\n`tests/gone.rs`\n```", 0),
+        ];
+        for (text, expected) in table {
+            assert_eq!(stale_paths(&[page_of("docs/page.md", text)]).len(), expected, "{text}");
         }
     }
 
