@@ -29,7 +29,12 @@ impl Bench {
         let mut settings = MemoryBridgeSettings::default();
         settings.when_full = WhenFull::Wait(Duration::from_secs(10));
         let bridge = Arc::new(MemoryEventBridge::new(MemoryBus::default(), settings));
-        Self { bridge, subject: Namespace::default().event_subject(NAME), name: NAME.into(), payload }
+        Self {
+            bridge,
+            subject: Namespace::default().event_subject(NAME),
+            name: NAME.into(),
+            payload,
+        }
     }
 
     async fn subscribe(&self) -> Deliveries {
@@ -57,7 +62,11 @@ async fn receive(mut deliveries: Deliveries, count: u64) {
 
 /// Publisher and subscriber on threads of their own.
 fn two_threads(payload: Payload) -> f64 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let bench = Arc::new(Bench::new(payload));
         let consumer = tokio::spawn(receive(bench.subscribe().await, EVENTS));
@@ -77,7 +86,10 @@ fn two_threads(payload: Payload) -> f64 {
 
 /// One thread: publish, receive, acknowledge, again.
 fn one_thread(payload: Payload) -> f64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let bench = Bench::new(payload);
         let mut deliveries = bench.subscribe().await;

@@ -54,6 +54,9 @@ pub struct Capability {
 impl Capability {
     /// Nothing but a name: an adapter sets what holds.
     pub fn none(name: &'static str) -> Self {
-        Self { name, ..Self::default() }
+        Self {
+            name,
+            ..Self::default()
+        }
     }
 }

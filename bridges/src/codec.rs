@@ -36,7 +36,10 @@ pub struct DecodeError {
 impl DecodeError {
     fn new(path: &str, reason: &str) -> Self {
         let bounded = |text: &str| text.chars().take(TEXT_CHARS_MAX).collect();
-        Self { path: bounded(path), reason: bounded(reason) }
+        Self {
+            path: bounded(path),
+            reason: bounded(reason),
+        }
     }
 }
 
@@ -52,7 +55,9 @@ impl std::error::Error for DecodeError {}
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         let details = serde_json::json!({ "path": error.path, "reason": error.reason });
-        Self::invalid(error.to_string()).with_details(details).with_executed(Executed::No)
+        Self::invalid(error.to_string())
+            .with_details(details)
+            .with_executed(Executed::No)
     }
 }
 
@@ -77,7 +82,9 @@ pub fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> 
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| DecodeError::new(&error.path().to_string(), &error.inner().to_string()))?;
-    deserializer.end().map_err(|error| DecodeError::new(".", &error.to_string()))?;
+    deserializer
+        .end()
+        .map_err(|error| DecodeError::new(".", &error.to_string()))?;
     Ok(value)
 }
 
@@ -165,7 +172,9 @@ mod tests {
 
     #[test]
     fn both_codecs_round_trip() {
-        let order = Order { items: vec![Item { price: 1.5 }] };
+        let order = Order {
+            items: vec![Item { price: 1.5 }],
+        };
         for (content_type, bytes) in [
             (ContentType::Json, encode_json(&order).expect("encodes")),
             (ContentType::Binary, encode_binary(&order).expect("encodes")),

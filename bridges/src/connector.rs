@@ -27,7 +27,11 @@ pub struct ConnectContext {
 impl ConnectContext {
     /// A node of a namespace.
     pub fn new(namespace: Namespace, node: NodeId, incarnation: IncarnationId) -> Self {
-        Self { namespace, node, incarnation }
+        Self {
+            namespace,
+            node,
+            incarnation,
+        }
     }
 }
 
@@ -47,7 +51,8 @@ pub trait Connector: Send + Sync + fmt::Debug + 'static {
         context: &'a ConnectContext,
     ) -> BoxFuture<'a, Result<Arc<dyn EventBridge>, Error>> {
         let _ = context;
-        let error = Error::unsupported("cannot connect an event bridge: the adapter has none").with("scheme", scheme(url));
+        let error =
+            Error::unsupported("cannot connect an event bridge: the adapter has none").with("scheme", scheme(url));
         Box::pin(ready(Err(error)))
     }
 }
@@ -71,7 +76,11 @@ impl Connectors {
 
     /// Every known scheme, sorted.
     pub fn schemes(&self) -> Vec<&'static str> {
-        let mut schemes: Vec<_> = self.0.iter().flat_map(|connector| connector.schemes().iter().copied()).collect();
+        let mut schemes: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|connector| connector.schemes().iter().copied())
+            .collect();
         schemes.sort_unstable();
         schemes.dedup();
         schemes
@@ -148,7 +157,10 @@ mod tests {
         let error = connectors.find("nat://ada:secret@host").expect_err("unknown");
         assert_eq!(error.kind(), ErrorKind::Config);
         let text = error.to_string();
-        assert!(text.contains("known: nats tls") && text.contains("did you mean: nats"), "{text}");
+        assert!(
+            text.contains("known: nats tls") && text.contains("did you mean: nats"),
+            "{text}"
+        );
         assert!(!format!("{error:?}").contains("secret"));
         assert!(connectors.find("no url at all").is_err());
         assert!(connectors.find("NATS://host").is_ok());
@@ -157,7 +169,10 @@ mod tests {
     #[tokio::test]
     async fn what_an_adapter_does_not_offer_is_unsupported() {
         let connectors = Connectors::new().with(Nats);
-        let error = connectors.event_bridge("nats://host", &context()).await.expect_err("not offered");
+        let error = connectors
+            .event_bridge("nats://host", &context())
+            .await
+            .expect_err("not offered");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

@@ -40,7 +40,10 @@ impl Deliveries {
     ///
     /// Dropping the future loses no delivery: one is taken only in the poll that returns it.
     pub async fn next(&mut self) -> Option<Delivery> {
-        let mut waiting = Waiting { source: &mut *self.0, pending: false };
+        let mut waiting = Waiting {
+            source: &mut *self.0,
+            pending: false,
+        };
         poll_fn(|cx| waiting.poll(cx)).await
     }
 

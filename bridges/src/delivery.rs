@@ -31,7 +31,13 @@ pub struct Parcel {
 impl Parcel {
     /// A parcel that nobody has started with.
     pub fn new(envelope: Arc<Envelope>) -> Self {
-        Self { envelope, tag: 0, starts: 0, begun: false, since: None }
+        Self {
+            envelope,
+            tag: 0,
+            starts: 0,
+            begun: false,
+            since: None,
+        }
     }
 }
 
@@ -78,11 +84,16 @@ pub struct Delivery {
 impl Delivery {
     /// Hands a parcel to a subscriber.
     pub fn new(parcel: Parcel, settler: Arc<dyn Settler>) -> Self {
-        Self { parcel: Some(parcel), settler }
+        Self {
+            parcel: Some(parcel),
+            settler,
+        }
     }
 
     fn parcel(&self) -> &Parcel {
-        self.parcel.as_ref().expect("a delivery has its parcel until it is settled by value")
+        self.parcel
+            .as_ref()
+            .expect("a delivery has its parcel until it is settled by value")
     }
 
     /// The message.
@@ -103,7 +114,10 @@ impl Delivery {
     /// Says that the handler starts now, and returns which attempt this is, counted from 1 and from what the sender
     /// had counted before. A second call changes nothing.
     pub fn begin(&mut self) -> u32 {
-        let parcel = self.parcel.as_mut().expect("a delivery has its parcel until it is settled by value");
+        let parcel = self
+            .parcel
+            .as_mut()
+            .expect("a delivery has its parcel until it is settled by value");
         if !parcel.begun {
             parcel.begun = true;
             parcel.starts = parcel.starts.saturating_add(1);
@@ -156,7 +170,9 @@ impl Drop for Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("parcel", &self.parcel).finish_non_exhaustive()
+        f.debug_struct("Delivery")
+            .field("parcel", &self.parcel)
+            .finish_non_exhaustive()
     }
 }
 

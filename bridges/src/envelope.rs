@@ -130,7 +130,10 @@ impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownKind)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownKind)
     }
 }
 
@@ -188,7 +191,10 @@ impl Envelope {
 
     /// An event, with the name that CloudEvents consumers read.
     pub fn event(subject: Subject, name: EventNameBuf, identity: Identity, payload: impl Into<Payload>) -> Self {
-        Self { event: Some(name), ..Self::new(Kind::Event, subject, identity, payload) }
+        Self {
+            event: Some(name),
+            ..Self::new(Kind::Event, subject, identity, payload)
+        }
     }
 
     /// How old the message is by its `rs-sent`, for transports that do not say it themselves.
@@ -217,10 +223,20 @@ mod tests {
     #[test]
     fn only_a_plausible_age_is_believed() {
         let subject = Namespace::default().members_subject();
-        let mut envelope = Envelope::new(Kind::Link, subject, Identity::root(MessageId::from_u128(1)), Bytes::new());
+        let mut envelope = Envelope::new(
+            Kind::Link,
+            subject,
+            Identity::root(MessageId::from_u128(1)),
+            Bytes::new(),
+        );
         assert_eq!(envelope.believed_age(5_000), None);
         envelope.sent_ms = Some(10_000);
-        let table = [(9_999, None), (10_000, Some(0)), (3_610_000, Some(3_600_000)), (3_610_001, None)];
+        let table = [
+            (9_999, None),
+            (10_000, Some(0)),
+            (3_610_000, Some(3_600_000)),
+            (3_610_001, None),
+        ];
         for (now, age) in table {
             assert_eq!(envelope.believed_age(now), age.map(Duration::from_millis), "{now}");
         }

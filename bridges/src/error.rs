@@ -60,7 +60,12 @@ struct Parts {
 impl Error {
     /// An error of this kind; `message` is lowercase, without full stop, and says what was tried on what.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Parts { kind, message: message.into(), context: Vec::new(), source: None }))
+        Self(Box::new(Parts {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            source: None,
+        }))
     }
 
     /// The settings are wrong.
@@ -130,7 +135,11 @@ impl fmt::Display for Error {
             let separator = if at == 0 { " (" } else { ", " };
             write!(f, "{separator}{name}: {value}")?;
         }
-        if self.0.context.is_empty() { Ok(()) } else { f.write_str(")") }
+        if self.0.context.is_empty() {
+            Ok(())
+        } else {
+            f.write_str(")")
+        }
     }
 }
 
@@ -173,8 +182,13 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_one_line() {
-        let error = Error::unavailable("cannot publish to roadshow.evt.a").with("host", "b1").with("port", 4222);
-        assert_eq!(error.to_string(), "cannot publish to roadshow.evt.a (host: b1, port: 4222)");
+        let error = Error::unavailable("cannot publish to roadshow.evt.a")
+            .with("host", "b1")
+            .with("port", 4222);
+        assert_eq!(
+            error.to_string(),
+            "cannot publish to roadshow.evt.a (host: b1, port: 4222)"
+        );
         let caused = error.with_source(std::io::Error::other("refused"));
         assert_eq!(
             format!("{caused:?}"),

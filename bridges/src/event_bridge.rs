@@ -28,7 +28,10 @@ pub enum Published {
 
 /// The answer of [`EventBridge::try_publish`].
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "an envelope that is given back is moved once, boxing would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an envelope that is given back is moved once, boxing would cost more"
+)]
 pub enum TryPublish {
     /// It was settled at once.
     Done(Result<Published, Error>),

@@ -83,7 +83,9 @@ impl fmt::Display for Code {
 
 /// A text that names none of the nine codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a failure code is one of invalid, unauthenticated, forbidden, not_found, conflict, exhausted, timeout, unavailable, internal")]
+#[error(
+    "a failure code is one of invalid, unauthenticated, forbidden, not_found, conflict, exhausted, timeout, unavailable, internal"
+)]
 #[non_exhaustive]
 pub struct UnknownCode;
 
@@ -91,7 +93,10 @@ impl FromStr for Code {
     type Err = UnknownCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownCode)
+        Self::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .ok_or(UnknownCode)
     }
 }
 
@@ -186,7 +191,12 @@ impl From<WireFailure> for Failure {
             "yes" => Executed::Yes,
             _ => Executed::Unknown,
         };
-        Self { code, message: wire.message, details: wire.details, executed }
+        Self {
+            code,
+            message: wire.message,
+            details: wire.details,
+            executed,
+        }
     }
 }
 
@@ -286,8 +296,14 @@ mod tests {
             (Failure::exhausted("full"), true),
             (Failure::unavailable("draining"), true),
             (Failure::timeout("no answer"), false),
-            (Failure::timeout("expired in the queue").with_executed(Executed::No), true),
-            (Failure::unavailable("node lost").with_executed(Executed::Unknown), false),
+            (
+                Failure::timeout("expired in the queue").with_executed(Executed::No),
+                true,
+            ),
+            (
+                Failure::unavailable("node lost").with_executed(Executed::Unknown),
+                false,
+            ),
             (Failure::invalid("no name").with_executed(Executed::No), false),
             (Failure::internal("panicked"), false),
         ];

@@ -63,7 +63,13 @@ impl Identity {
     /// The budget is copied; whoever knows the clock replaces it by what is left.
     #[must_use]
     pub fn child(&self, id: MessageId) -> Self {
-        Self { id, causation: Some(self.id), attempt: 1, hops: self.hops.saturating_add(1), ..self.clone() }
+        Self {
+            id,
+            causation: Some(self.id),
+            attempt: 1,
+            hops: self.hops.saturating_add(1),
+            ..self.clone()
+        }
     }
 
     /// On whose behalf the message travels, as the gateway or the first caller established it.
@@ -136,19 +142,27 @@ mod tests {
 
     #[test]
     fn a_child_keeps_the_conversation_and_names_its_cause() {
-        let root = Identity::root(MessageId::from_u128(7)).with_principal("ada").with_tenant("t1").with_key("k");
+        let root = Identity::root(MessageId::from_u128(7))
+            .with_principal("ada")
+            .with_tenant("t1")
+            .with_key("k");
         let child = root.child(MessageId::from_u128(8));
         assert_eq!(child.correlation, root.correlation);
         assert_eq!(child.causation, Some(root.id));
         assert_eq!((child.attempt, child.hops), (1, 1));
-        assert_eq!((child.principal(), child.tenant(), child.key()), (Some("ada"), Some("t1"), Some("k")));
+        assert_eq!(
+            (child.principal(), child.tenant(), child.key()),
+            (Some("ada"), Some("t1"), Some("k"))
+        );
     }
 
     #[test]
     fn a_clone_shares_the_rare_fields() {
         let identity = Identity::root(MessageId::from_u128(7)).with_principal("ada");
         let clone = identity.clone();
-        let (Some(one), Some(two)) = (&identity.who, &clone.who) else { panic!("both have a principal") };
+        let (Some(one), Some(two)) = (&identity.who, &clone.who) else {
+            panic!("both have a principal")
+        };
         assert!(Arc::ptr_eq(one, two));
     }
 

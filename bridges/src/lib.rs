@@ -37,10 +37,10 @@ pub use identity::{
     CorrelationId, HOPS_MAX, IdError, Identity, KEY_LEN_MAX, MessageId, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX,
     TRACESTATE_LEN_MAX, TraceContext, TraceError, Who,
 };
+pub use memory::{DeadLetter, MemoryBus, MemoryEventBridge};
 pub use names::{
     Address, AddressBuf, AddressKey, DEFAULT_NAMESPACE, EventKey, EventName, EventNameBuf, InboxAddress, IncarnationId,
-    Namespace, NameError, NameRule, NodeId, QueueName, ServiceId, ServiceKey, Subject, Token,
+    NameError, NameRule, Namespace, NodeId, QueueName, ServiceId, ServiceKey, Subject, Token,
 };
-pub use memory::{DeadLetter, MemoryBus, MemoryEventBridge};
 pub use retry::{Jitter, Retry};
 pub use subscription::{DEFAULT_WINDOW, Overflow, Reach, Subscription};

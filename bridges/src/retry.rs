@@ -52,13 +52,25 @@ pub struct Retry {
 impl Retry {
     /// At most `attempts` starts in all (0 counts as 1); the delay doubles from 100 ms up to 30 s, with full jitter.
     pub const fn exponential(attempts: u32) -> Self {
-        Self { attempts: at_least_one(attempts), growth: Growth::Doubling, base: BASE, cap: CAP, jitter: Jitter::Full }
+        Self {
+            attempts: at_least_one(attempts),
+            growth: Growth::Doubling,
+            base: BASE,
+            cap: CAP,
+            jitter: Jitter::Full,
+        }
     }
 
     /// At most `attempts` starts in all (0 counts as 1), always the same delay apart.
     pub const fn fixed(attempts: u32, delay: Duration) -> Self {
         let attempts = at_least_one(attempts);
-        Self { attempts, growth: Growth::Fixed, base: delay, cap: Duration::MAX, jitter: Jitter::None }
+        Self {
+            attempts,
+            growth: Growth::Fixed,
+            base: delay,
+            cap: Duration::MAX,
+            jitter: Jitter::None,
+        }
     }
 
     /// One start and no more.
@@ -101,8 +113,7 @@ impl Retry {
             Growth::Doubling => doubled(self.base, attempt.saturating_sub(1)),
         }
         .min(self.cap);
-        // `max` turns what is not a number into 0.
-        let share = random.max(0.0).min(1.0);
+        let share = if random.is_nan() { 0.0 } else { random.clamp(0.0, 1.0) };
         Some(match self.jitter {
             Jitter::None => whole,
             Jitter::Full => scaled(whole, share),
@@ -120,7 +131,9 @@ const fn at_least_one(attempts: u32) -> NonZeroU32 {
 
 fn doubled(base: Duration, times: u32) -> Duration {
     let factor = 1_u32.checked_shl(times).filter(|_| times < 32);
-    factor.and_then(|factor| base.checked_mul(factor)).unwrap_or(if base.is_zero() { base } else { Duration::MAX })
+    factor
+        .and_then(|factor| base.checked_mul(factor))
+        .unwrap_or(if base.is_zero() { base } else { Duration::MAX })
 }
 
 /// A part of a duration; `share` is 0 to 1.

@@ -2,10 +2,13 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
+use crate::error::Error;
 use crate::names::Subject;
 
 /// The window of a subscription that names none, in messages.
 pub const DEFAULT_WINDOW: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+/// The longest name of a group, in bytes.
+const GROUP_LEN_MAX: usize = 255;
 
 /// Which subjects a subscription hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +48,7 @@ pub struct Subscription {
     /// Whether the subject itself or what is one token below it.
     pub reach: Reach,
     /// Subscribers of one group share the messages: each goes to one of them. `None`: this subscriber gets every message.
+    /// A name is 1 to 255 ASCII letters, digits, `-`, `_` and `=`.
     pub group: Option<String>,
     /// Whether the group stays, and collects, while it has no subscriber.
     pub durable: bool,
@@ -76,7 +80,10 @@ impl Subscription {
 
     /// Every message one token below a subject, for this subscriber alone.
     pub fn children(root: Subject) -> Self {
-        Self { reach: Reach::Children, ..Self::new(root) }
+        Self {
+            reach: Reach::Children,
+            ..Self::new(root)
+        }
     }
 
     /// Shares the messages with the other subscribers of this group; a full queue refuses.
@@ -88,7 +95,10 @@ impl Subscription {
 
     /// As [`Subscription::group`], and the group stays and collects while it has no subscriber.
     pub fn durable(self, name: impl Into<String>) -> Self {
-        Self { durable: true, ..self.group(name) }
+        Self {
+            durable: true,
+            ..self.group(name)
+        }
     }
 
     /// Sets the most unsettled deliveries; 0 counts as 1.
@@ -113,5 +123,42 @@ impl Subscription {
     pub fn starts_max(mut self, starts: u32) -> Self {
         self.starts_max = Some(NonZeroU32::new(starts).unwrap_or(NonZeroU32::MIN));
         self
+    }
+
+    /// Checks what every bridge demands of a subscription.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if the group's name breaks its rule.
+    pub fn check(&self) -> Result<(), Error> {
+        let Some(name) = &self.group else { return Ok(()) };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=');
+        if (1..=GROUP_LEN_MAX).contains(&name.len()) && name.bytes().all(plain) {
+            return Ok(());
+        }
+        let shown: String = name.chars().take(80).collect();
+        let why = "cannot subscribe: a group's name is 1 to 255 letters, digits, '-', '_' and '='";
+        Err(Error::config(why).with("group", format_args!("{shown:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, Namespace};
+
+    #[test]
+    fn a_group_is_named_without_the_characters_of_any_broker() {
+        let named = |name: &str| {
+            Subscription::new(Namespace::default().members_subject())
+                .group(name)
+                .check()
+        };
+        for name in ["g", "shop=1=loyalty", &"g".repeat(255)] {
+            assert!(named(name).is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a.b", "a*", "a>", "ü", "a\0", &"g".repeat(256)] {
+            assert_eq!(named(name).expect_err(name).kind(), ErrorKind::Config);
+        }
     }
 }

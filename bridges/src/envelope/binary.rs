@@ -12,9 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::content_type::ContentType;
 use super::foreign::{FOREIGN_COUNT_MAX, ForeignHeaders};
-use super::{Envelope, Kind, Payload};
+use super::read::FROM_LEN_MAX;
+use super::{Envelope, Kind, Payload, TRANSPORT_CORRELATION_LEN_MAX};
 use crate::error::Error;
-use crate::identity::{CorrelationId, Identity, MessageId, TraceContext, Who};
+use crate::identity::{
+    CorrelationId, Identity, KEY_LEN_MAX, MessageId, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX, TRACESTATE_LEN_MAX,
+    TraceContext, Who,
+};
 use crate::names::Subject;
 
 /// The version of the binary form.
@@ -99,14 +103,16 @@ impl Envelope {
             trace_id: identity.trace.trace_id,
             span_id: identity.trace.span_id,
             trace_flags: identity.trace.flags,
-            budget_ns: identity.budget.map(|budget| u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX)),
+            budget_ns: identity
+                .budget
+                .map(|budget| u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX)),
             attempt: identity.attempt,
             hops: identity.hops,
-            principal: identity.principal(),
-            tenant: identity.tenant(),
-            key: identity.key(),
-            tracestate: identity.tracestate(),
-            from: self.from.as_deref(),
+            principal: bounded(identity.principal(), PRINCIPAL_LEN_MAX),
+            tenant: bounded(identity.tenant(), TENANT_LEN_MAX),
+            key: bounded(identity.key(), KEY_LEN_MAX),
+            tracestate: bounded(identity.tracestate(), TRACESTATE_LEN_MAX),
+            from: bounded(self.from.as_deref(), FROM_LEN_MAX),
             reply_to: self.reply_to.as_ref().map(Subject::as_str),
             transport_correlation: self.transport_correlation.as_deref().map(Raw),
             content_type: self.content_type.as_str(),
@@ -148,13 +154,40 @@ fn refused(why: &'static str) -> Error {
     Error::rejected(format!("cannot decode an envelope: {why}"))
 }
 
+/// A text that is sent: one beyond its limit stays in the process.
+fn bounded(text: Option<&str>, len_max: usize) -> Option<&str> {
+    text.filter(|text| text.len() <= len_max)
+}
+
 impl Wire<'_> {
+    /// Whether every optional text keeps its limit.
+    fn is_bounded(&self) -> bool {
+        let limits = [
+            (self.principal, PRINCIPAL_LEN_MAX),
+            (self.tenant, TENANT_LEN_MAX),
+            (self.key, KEY_LEN_MAX),
+            (self.tracestate, TRACESTATE_LEN_MAX),
+            (self.from, FROM_LEN_MAX),
+        ];
+        let correlation = self.transport_correlation.as_ref().map_or(0, |raw| raw.0.len());
+        limits.into_iter().all(|(text, len_max)| bounded(text, len_max) == text)
+            && correlation <= TRANSPORT_CORRELATION_LEN_MAX
+    }
+
     fn into_envelope(self) -> Result<Envelope, Error> {
+        if !self.is_bounded() {
+            return Err(refused("a text in it is too long"));
+        }
         let name = |error: crate::NameError| refused("a name in it is wrong").with_source(error);
         let kind = Kind::from_number(self.kind).ok_or_else(|| refused("its kind is not known"))?;
         let subject = Subject::foreign(self.subject).map_err(name)?;
         let identity = self.identity();
-        let mut envelope = Envelope::new(kind, subject, identity, Payload::Bytes(Bytes::copy_from_slice(self.payload.0)));
+        let mut envelope = Envelope::new(
+            kind,
+            subject,
+            identity,
+            Payload::Bytes(Bytes::copy_from_slice(self.payload.0)),
+        );
         envelope.from = self.from.map(Into::into);
         envelope.reply_to = self.reply_to.map(Subject::foreign).transpose().map_err(name)?;
         envelope.transport_correlation = self.transport_correlation.map(|raw| Bytes::copy_from_slice(raw.0));
@@ -172,7 +205,11 @@ impl Wire<'_> {
         let mut identity = Identity::root(MessageId::from_u128(self.id));
         identity.correlation = CorrelationId::from_u128(self.correlation);
         identity.causation = self.causation.map(MessageId::from_u128);
-        identity.trace = TraceContext { trace_id: self.trace_id, span_id: self.span_id, flags: self.trace_flags };
+        identity.trace = TraceContext {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            flags: self.trace_flags,
+        };
         identity.budget = self.budget_ns.map(Duration::from_nanos);
         identity.attempt = self.attempt.max(1);
         identity.hops = self.hops;
@@ -210,7 +247,12 @@ mod tests {
         let subject = Namespace::default().event_subject(EventName::new("a.b"));
         let mut identity = Identity::root(MessageId::from_u128(1)).with_principal("ada");
         identity.budget = Some(Duration::from_nanos(5));
-        let mut envelope = Envelope::event(subject, EventName::new("a.b").into(), identity, Bytes::from_static(b"{}"));
+        let mut envelope = Envelope::event(
+            subject,
+            EventName::new("a.b").into(),
+            identity,
+            Bytes::from_static(b"{}"),
+        );
         envelope.headers.push("x", "y");
         envelope
     }
@@ -252,7 +294,10 @@ mod tests {
     fn an_envelope_survives_its_bytes() {
         let got = Envelope::decode_binary(&golden()).expect("decodes");
         let sent = sample();
-        assert_eq!((&got.identity, &got.subject, got.kind), (&sent.identity, &sent.subject, sent.kind));
+        assert_eq!(
+            (&got.identity, &got.subject, got.kind),
+            (&sent.identity, &sent.subject, sent.kind)
+        );
         assert_eq!((&got.event, &got.headers), (&sent.event, &sent.headers));
         assert_eq!(got.payload.to_bytes().expect("bytes"), "{}");
     }
@@ -264,6 +309,15 @@ mod tests {
             assert!(Envelope::decode_binary(&bytes[..len]).is_err(), "{len}");
         }
         assert!(Envelope::decode_binary(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_text_beyond_its_limit_is_not_sent() {
+        let mut envelope = sample();
+        envelope.identity = envelope.identity.with_tenant("t".repeat(TENANT_LEN_MAX + 1));
+        let bytes = envelope.encode_binary().expect("encodes");
+        let got = Envelope::decode_binary(&bytes).expect("decodes");
+        assert_eq!((got.identity.tenant(), got.identity.principal()), (None, Some("ada")));
     }
 
     #[test]

@@ -33,7 +33,11 @@ impl ContentType {
         if !clean || text.len() > CONTENT_TYPE_LEN_MAX {
             return None;
         }
-        let compact: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_lowercase();
+        let compact: String = text
+            .chars()
+            .filter(|c| *c != ' ')
+            .collect::<String>()
+            .to_ascii_lowercase();
         if compact.is_empty() {
             return Some(Self::Json);
         }
@@ -77,7 +81,10 @@ mod tests {
             ("Application/JSON; charset=utf-8", Some(ContentType::Json)),
             ("application/vnd.shop.order+json", Some(ContentType::Json)),
             ("application/vnd.roadshow.bincode; v=1", Some(ContentType::Binary)),
-            ("application/vnd.roadshow.bincode; v=2", other("application/vnd.roadshow.bincode; v=2")),
+            (
+                "application/vnd.roadshow.bincode; v=2",
+                other("application/vnd.roadshow.bincode; v=2"),
+            ),
             ("application/cloudevents+json", other("application/cloudevents+json")),
             ("text/plain", other("text/plain")),
             ("text/plain\r\nx: y", None),

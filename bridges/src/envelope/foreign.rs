@@ -41,12 +41,16 @@ impl ForeignHeaders {
 
     /// The first value of a header; the name's case does not matter.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.iter()
+            .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// Every header, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().flat_map(|list| list.entries.iter().map(|(name, value)| (&**name, &**value)))
+        self.0
+            .iter()
+            .flat_map(|list| list.entries.iter().map(|(name, value)| (&**name, &**value)))
     }
 
     /// How many headers there are.
@@ -76,7 +80,14 @@ mod tests {
     fn what_could_break_a_transport_is_refused() {
         let mut headers = ForeignHeaders::default();
         let long = "n".repeat(129);
-        for (name, value) in [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny"), ("a", "\0"), (&long, "x")] {
+        for (name, value) in [
+            ("", "x"),
+            ("a b", "x"),
+            ("a:", "x"),
+            ("a", "x\r\ny"),
+            ("a", "\0"),
+            (&long, "x"),
+        ] {
             assert!(!headers.push(name, value), "{name:?} {value:?}");
         }
     }

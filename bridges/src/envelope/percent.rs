@@ -24,7 +24,11 @@ pub(super) fn encode(text: &str) -> String {
 /// Reads a value back. A stray percent sign stays as it is, for senders that do not encode; `None` if what comes out is
 /// not UTF-8 or holds a control character.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    let decoded = if text.contains('%') { Cow::Owned(decode_bytes(text.as_bytes())?) } else { Cow::Borrowed(text) };
+    let decoded = if text.contains('%') {
+        Cow::Owned(decode_bytes(text.as_bytes())?)
+    } else {
+        Cow::Borrowed(text)
+    };
     (!decoded.chars().any(char::is_control)).then_some(decoded)
 }
 
@@ -63,7 +67,13 @@ mod tests {
 
     #[test]
     fn what_is_not_encoded_right_is_kept_or_refused() {
-        let table = [("50% off", Some("50% off")), ("%", Some("%")), ("%4", Some("%4")), ("%ff", None), ("a%0d%0ab", None)];
+        let table = [
+            ("50% off", Some("50% off")),
+            ("%", Some("%")),
+            ("%4", Some("%4")),
+            ("%ff", None),
+            ("a%0d%0ab", None),
+        ];
         for (text, expected) in table {
             assert_eq!(decode(text).as_deref(), expected, "{text:?}");
         }

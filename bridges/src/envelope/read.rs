@@ -47,7 +47,14 @@ pub struct Arrival {
 impl Arrival {
     /// An arrival without reply address.
     pub fn new(subject: Subject, usual: Kind, fresh_id: MessageId, payload: Bytes) -> Self {
-        Self { subject, usual, fresh_id, reply_to: None, transport_correlation: None, payload }
+        Self {
+            subject,
+            usual,
+            fresh_id,
+            reply_to: None,
+            transport_correlation: None,
+            payload,
+        }
     }
 }
 
@@ -135,7 +142,12 @@ impl Envelope {
 impl Reader {
     fn new(arrival: Arrival) -> Self {
         let identity = Identity::root(arrival.fresh_id);
-        let mut envelope = Envelope::new(arrival.usual, arrival.subject, identity, Payload::Bytes(arrival.payload));
+        let mut envelope = Envelope::new(
+            arrival.usual,
+            arrival.subject,
+            identity,
+            Payload::Bytes(arrival.payload),
+        );
         envelope.reply_to = arrival.reply_to;
         let too_long = |bytes: &Bytes| bytes.len() > super::TRANSPORT_CORRELATION_LEN_MAX;
         let dropped = u32::from(arrival.transport_correlation.as_ref().is_some_and(too_long));
@@ -221,12 +233,20 @@ impl Reader {
         });
         let identity = &mut self.envelope.identity;
         identity.id = self.id.or(foreign).unwrap_or(identity.id);
-        identity.correlation = self.correlation.unwrap_or(CorrelationId::from_u128(identity.id.as_u128()));
-        let source = self.source.filter(|source| source.len() <= FROM_LEN_MAX && source != "/");
+        identity.correlation = self
+            .correlation
+            .unwrap_or(CorrelationId::from_u128(identity.id.as_u128()));
+        let source = self
+            .source
+            .filter(|source| source.len() <= FROM_LEN_MAX && source != "/");
         if self.envelope.from.is_none() {
             self.envelope.from = source.map(Into::into);
         }
-        Received { envelope: self.envelope, dropped: self.dropped, version: self.version }
+        Received {
+            envelope: self.envelope,
+            dropped: self.dropped,
+            version: self.version,
+        }
     }
 }
 
@@ -238,7 +258,11 @@ fn number<T: FromStr>(value: &str) -> Option<T> {
 
 fn fingerprint(value: &str) -> Option<u64> {
     let plain = value.len() == 16 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if plain { u64::from_str_radix(value, 16).ok() } else { None }
+    if plain {
+        u64::from_str_radix(value, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// Reads a text and bounds it; three bytes of an encoded one make one of it.
@@ -264,9 +288,17 @@ mod tests {
     }
 
     fn full_identity() -> Identity {
-        let trace = TraceContext { trace_id: 5, span_id: 6, flags: 1 };
+        let trace = TraceContext {
+            trace_id: 5,
+            span_id: 6,
+            flags: 1,
+        };
         let mut identity = Identity::root(MessageId::from_u128(1)).child(MessageId::from_u128(2));
-        identity = identity.with_principal("Ümit").with_tenant("t 1").with_key("50%").with_tracestate("v=1");
+        identity = identity
+            .with_principal("Ümit")
+            .with_tenant("t 1")
+            .with_key("50%")
+            .with_tracestate("v=1");
         identity = identity.with_trace(trace).with_budget(Duration::from_millis(1500));
         identity.attempt = 3;
         identity
@@ -286,7 +318,10 @@ mod tests {
             assert_eq!((got.dropped, got.version), (0, 1));
             let got = got.envelope;
             assert_eq!((&got.identity, got.kind), (&sent.identity, kind));
-            assert_eq!((&got.from, &got.event, got.schema), (&sent.from, &sent.event, sent.schema));
+            assert_eq!(
+                (&got.from, &got.event, got.schema),
+                (&sent.from, &sent.event, sent.schema)
+            );
             assert_eq!((got.sequence, got.sent_ms), (sent.sequence, sent.sent_ms));
             assert_eq!(got.content_type, sent.content_type);
         }
@@ -296,7 +331,8 @@ mod tests {
     fn defaults_are_left_out_and_a_success_reply_carries_nothing() {
         let identity = Identity::root(MessageId::from_u128(1));
         let mut envelope = Envelope::new(Kind::Command, arrival(Kind::Command).subject, identity, Bytes::new());
-        let names = |envelope: &Envelope, usual| envelope.to_headers(usual).into_iter().map(|h| h.0).collect::<Vec<_>>();
+        let names =
+            |envelope: &Envelope, usual| envelope.to_headers(usual).into_iter().map(|h| h.0).collect::<Vec<_>>();
         assert_eq!(names(&envelope, Kind::Command), ["rs-id"]);
         envelope.kind = Kind::Reply;
         assert!(names(&envelope, Kind::Reply).is_empty());
@@ -344,12 +380,19 @@ mod tests {
 
     #[test]
     fn a_foreign_cloud_event_keeps_one_id_and_its_source() {
-        let headers = [("ce-id", "A-1"), ("ce-source", "https://shop.example"), ("ce-type", "user.created")];
+        let headers = [
+            ("ce-id", "A-1"),
+            ("ce-source", "https://shop.example"),
+            ("ce-type", "user.created"),
+        ];
         let one = Envelope::from_headers(arrival(Kind::Event), headers).envelope;
         let two = Envelope::from_headers(arrival(Kind::Event), headers).envelope;
         assert_eq!(one.identity.id, two.identity.id);
         assert_ne!(one.identity.id, MessageId::from_u128(99));
         assert_eq!(one.from.as_deref(), Some("https://shop.example"));
-        assert_eq!(one.event.as_ref().map(crate::EventNameBuf::as_str), Some("user.created"));
+        assert_eq!(
+            one.event.as_ref().map(crate::EventNameBuf::as_str),
+            Some("user.created")
+        );
     }
 }

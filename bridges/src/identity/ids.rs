@@ -12,7 +12,11 @@ pub struct IdError;
 /// Reads exactly 32 lower-case hexadecimal digits.
 pub(crate) fn parse_hex128(text: &str) -> Option<u128> {
     let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if plain { u128::from_str_radix(text, 16).ok() } else { None }
+    if plain {
+        u128::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// Gives a foreign id (any text) a number that is the same whenever that id comes again from the same source: its own

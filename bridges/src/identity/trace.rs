@@ -27,7 +27,11 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// Belongs to no trace.
-    pub const NONE: Self = Self { trace_id: 0, span_id: 0, flags: 0 };
+    pub const NONE: Self = Self {
+        trace_id: 0,
+        span_id: 0,
+        flags: 0,
+    };
 
     /// Whether there is a trace: neither the trace nor the span is 0.
     pub const fn is_present(self) -> bool {
@@ -61,7 +65,11 @@ fn parse(text: &[u8]) -> Option<TraceContext> {
     let span_id = hex(text.get(36..52)?)?;
     let flags = hex(text.get(53..55)?)?;
     let tail_allowed = text.len() == 55 || (version > 0 && text[55] == b'-');
-    let context = TraceContext { trace_id, span_id, flags: u8::try_from(flags).ok()? };
+    let context = TraceContext {
+        trace_id,
+        span_id,
+        flags: u8::try_from(flags).ok()?,
+    };
     (dashes && version != 0xff && tail_allowed && context.is_present()).then_some(context)
 }
 

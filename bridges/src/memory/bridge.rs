@@ -55,7 +55,12 @@ pub struct MemoryEventBridge {
 impl MemoryEventBridge {
     /// Connects to a bus.
     pub fn new(bus: MemoryBus, settings: MemoryBridgeSettings) -> Self {
-        Self { bus, settings, closed: AtomicBool::new(false), seats: Mutex::default() }
+        Self {
+            bus,
+            settings,
+            closed: AtomicBool::new(false),
+            seats: Mutex::default(),
+        }
     }
 
     /// The bus that this bridge is connected to.
@@ -71,7 +76,10 @@ impl MemoryEventBridge {
         if self.is_closed() {
             return Err(cannot_publish(envelope, Error::closed, "the bridge is closed"));
         }
-        let (len, len_max) = (envelope.payload.encoded_len().unwrap_or(0), self.bus.0.settings.payload_bytes_max);
+        let (len, len_max) = (
+            envelope.payload.encoded_len().unwrap_or(0),
+            self.bus.0.settings.payload_bytes_max,
+        );
         if len > len_max {
             let error = cannot_publish(envelope, Error::rejected, "the payload is too large");
             return Err(error.with("bytes", len).with("limit", len_max));
@@ -121,7 +129,9 @@ fn cannot_publish(envelope: &Envelope, kind: fn(String) -> Error, why: &str) -> 
 
 fn is_full(envelope: &Envelope, group: &Group) -> Error {
     let error = cannot_publish(envelope, Error::exhausted, "a group is full");
-    error.with("group", group.key.name.as_deref().unwrap_or("none")).with("capacity", group.rules.capacity)
+    error
+        .with("group", group.key.name.as_deref().unwrap_or("none"))
+        .with("capacity", group.rules.capacity)
 }
 
 impl EventBridge for MemoryEventBridge {
@@ -150,7 +160,9 @@ impl EventBridge for MemoryEventBridge {
         Box::pin(async move {
             match (self.try_publish(envelope), self.settings.when_full) {
                 (TryPublish::Done(result), _) => result,
-                (TryPublish::WouldWait(envelope), WhenFull::Wait(longest)) => self.publish_waiting(envelope, longest).await,
+                (TryPublish::WouldWait(envelope), WhenFull::Wait(longest)) => {
+                    self.publish_waiting(envelope, longest).await
+                }
                 (TryPublish::WouldWait(envelope), WhenFull::Refuse) => {
                     Err(cannot_publish(&envelope, Error::exhausted, "a group is full"))
                 }
@@ -174,7 +186,11 @@ impl EventBridge for MemoryEventBridge {
     }
 
     fn health(&self) -> Health {
-        if self.is_closed() { Health::Closed } else { Health::Ready }
+        if self.is_closed() {
+            Health::Closed
+        } else {
+            Health::Ready
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -69,8 +69,17 @@ impl MemoryBus {
     /// What the bus holds, and what it lost, so far.
     pub fn stats(&self) -> MemoryStats {
         let (dead, dead_dropped) = self.0.dead.counts();
-        let (dropped, lost) = (self.0.dropped.load(Ordering::Relaxed), self.0.lost.load(Ordering::Relaxed));
-        let mut stats = MemoryStats { dropped, lost, dead, dead_dropped, ..MemoryStats::default() };
+        let (dropped, lost) = (
+            self.0.dropped.load(Ordering::Relaxed),
+            self.0.lost.load(Ordering::Relaxed),
+        );
+        let mut stats = MemoryStats {
+            dropped,
+            lost,
+            dead,
+            dead_dropped,
+            ..MemoryStats::default()
+        };
         for depth in self.groups() {
             stats.groups += 1;
             stats.ready += depth.ready;
@@ -82,10 +91,18 @@ impl MemoryBus {
 
     /// Ends a group, durable or not, with what waits in it; its subscribers' deliveries end. `false` if there is none.
     pub fn forget(&self, subject: &Subject, group: &str) -> bool {
-        let key = |reach| GroupKey { subject: subject.clone(), reach, name: Some(group.into()) };
+        let key = |reach| GroupKey {
+            subject: subject.clone(),
+            reach,
+            name: Some(group.into()),
+        };
         let mut registry = lock(&self.0.registry);
-        let found = [Reach::Exact, Reach::Children].into_iter().find_map(|reach| registry.named(&key(reach)).cloned());
-        found.is_some_and(|group| self.0.remove(&mut registry, &group, true))
+        let found = [Reach::Exact, Reach::Children]
+            .into_iter()
+            .find_map(|reach| registry.named(&key(reach)).cloned());
+        let remains = found.and_then(|group| self.0.remove(&mut registry, &group, true));
+        drop(registry);
+        remains.is_some()
     }
 }
 
@@ -148,23 +165,34 @@ impl Bus {
 
     /// Joins or creates the group of a subscription.
     pub(super) fn join(self: &Arc<Self>, subscription: &Subscription) -> Result<Arc<Seat>, Error> {
+        subscription.check()?;
         let refused = |error: Error| error.with("subject", &subscription.subject);
         let window = subscription.window.get();
         if window > self.settings.window_max {
-            return Err(refused(Error::unsupported("cannot subscribe: the window is too large").with("window", window)));
+            return Err(refused(
+                Error::unsupported("cannot subscribe: the window is too large").with("window", window),
+            ));
         }
         let rules = self.rules(subscription);
         let name = subscription.group.as_deref().map(Into::into);
-        let key = GroupKey { subject: subscription.subject.clone(), reach: subscription.reach, name };
+        let key = GroupKey {
+            subject: subscription.subject.clone(),
+            reach: subscription.reach,
+            name,
+        };
         let mut registry = lock(&self.registry);
         let existing = key.name.is_some().then(|| registry.named(&key).cloned()).flatten();
         let group = match existing {
             Some(group) if group.rules != rules => {
-                return Err(refused(Error::config("cannot subscribe: the group exists with other rules")));
+                return Err(refused(Error::config(
+                    "cannot subscribe: the group exists with other rules",
+                )));
             }
             Some(group) => group,
             None if registry.count() >= self.settings.groups_max => {
-                return Err(refused(Error::exhausted("cannot subscribe: the bus has no room for another group")));
+                return Err(refused(Error::exhausted(
+                    "cannot subscribe: the bus has no room for another group",
+                )));
             }
             None => {
                 let group = Arc::new(Group::new(registry.next_id(), key, rules));
@@ -174,7 +202,9 @@ impl Bus {
             }
         };
         if !group.join(self.settings.members_max) {
-            return Err(refused(Error::exhausted("cannot subscribe: the group has no room for another subscriber")));
+            return Err(refused(Error::exhausted(
+                "cannot subscribe: the group has no room for another subscriber",
+            )));
         }
         let id = registry.next_id();
         drop(registry);
@@ -183,13 +213,18 @@ impl Bus {
     }
 
     fn rules(&self, subscription: &Subscription) -> GroupRules {
-        let capacity = subscription.capacity.map_or(self.settings.queue_messages_max, std::num::NonZeroUsize::get);
+        let capacity = subscription
+            .capacity
+            .map_or(self.settings.queue_messages_max, std::num::NonZeroUsize::get);
         GroupRules {
             durable: subscription.durable,
             capacity: capacity.min(self.settings.queue_messages_max),
             bytes_max: self.settings.queue_bytes_max,
             overflow: subscription.overflow,
-            starts_max: subscription.starts_max.map_or(self.settings.starts_max, std::num::NonZeroU32::get).max(1),
+            starts_max: subscription
+                .starts_max
+                .map_or(self.settings.starts_max, std::num::NonZeroU32::get)
+                .max(1),
         }
     }
 
@@ -199,23 +234,28 @@ impl Bus {
             return;
         }
         let mut registry = lock(&self.registry);
-        if seat.group.leave(seat.id) == 0 && !seat.group.rules.durable {
-            self.remove(&mut registry, &seat.group, false);
-        }
+        let is_last = seat.group.leave(seat.id) == 0 && !seat.group.rules.durable;
+        let remains = is_last.then(|| self.remove(&mut registry, &seat.group, false));
+        drop(registry);
+        drop(remains);
     }
 
-    /// Takes a group out of the routes, then ends it.
-    fn remove(&self, registry: &mut Registry, group: &Arc<Group>, forced: bool) -> bool {
+    /// Takes a group out of the routes, then ends it. Returns what waited in it: a payload's own `drop` is foreign code, so
+    /// the caller drops it when it has released the registry. `None` if the group is gone already.
+    fn remove(&self, registry: &mut Registry, group: &Arc<Group>, forced: bool) -> Option<Vec<Item>> {
         if !registry.remove(group) {
-            return false;
+            return None;
         }
         self.routes.store(registry.snapshot());
-        if let Some(lost) = group.close(forced) {
+        let mut remains = Vec::new();
+        if let Some((ready, lost)) = group.close(forced) {
             self.count_lost(lost);
-            self.timer.forget(group);
+            remains = ready;
+            remains.extend(self.timer.forget(group));
         }
-        self.dropped.fetch_add(group.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
-        true
+        self.dropped
+            .fetch_add(group.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(remains)
     }
 }
 
@@ -280,6 +320,8 @@ impl Drop for Bus {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bus").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Bus")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

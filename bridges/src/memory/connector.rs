@@ -39,7 +39,9 @@ impl Connector for MemoryConnector {
             let bridge = MemoryEventBridge::new(self.bus.clone(), MemoryBridgeSettings::default());
             Ok(Arc::new(bridge) as Arc<dyn EventBridge>)
         } else {
-            Err(Error::config("cannot connect the memory bridge: its URL is `memory:` and nothing more"))
+            Err(Error::config(
+                "cannot connect the memory bridge: its URL is `memory:` and nothing more",
+            ))
         };
         Box::pin(ready(bridge))
     }

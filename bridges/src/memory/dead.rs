@@ -56,7 +56,11 @@ struct List {
 
 impl DeadLetters {
     pub(super) fn new(count_max: usize, bytes_max: usize) -> Self {
-        Self { count_max, bytes_max, list: Mutex::default() }
+        Self {
+            count_max,
+            bytes_max,
+            list: Mutex::default(),
+        }
     }
 
     /// Adds a letter, drops the oldest ones beyond the bounds, and counts them.
@@ -73,7 +77,17 @@ impl DeadLetters {
         let number = list.next;
         list.next += 1;
         list.bytes += payload.len();
-        let letter = DeadLetter { number, id, subject, group, payload, reason, attempts, at, envelope };
+        let letter = DeadLetter {
+            number,
+            id,
+            subject,
+            group,
+            payload,
+            reason,
+            attempts,
+            at,
+            envelope,
+        };
         list.letters.push_back(letter);
         let mut out = Vec::new();
         while list.letters.len() > self.count_max || list.bytes > self.bytes_max {

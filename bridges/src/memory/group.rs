@@ -52,7 +52,12 @@ pub(super) struct Item {
 impl Item {
     pub(super) fn new(envelope: Arc<Envelope>, starts: u32, since: Option<Instant>) -> Self {
         let weight = MESSAGE_BYTES + envelope.payload.encoded_len().unwrap_or(0);
-        Self { envelope, starts, since, weight }
+        Self {
+            envelope,
+            starts,
+            since,
+            weight,
+        }
     }
 }
 
@@ -134,7 +139,14 @@ impl After {
 
 impl Group {
     pub(super) fn new(id: u64, key: GroupKey, rules: GroupRules) -> Self {
-        Self { id, key, rules, room: Notify::new(), dropped: AtomicU64::new(0), state: Mutex::default() }
+        Self {
+            id,
+            key,
+            rules,
+            room: Notify::new(),
+            dropped: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -231,7 +243,11 @@ impl Group {
         }
         let waker = state.wake_one();
         drop(state);
-        After { wake: waker, drop: Vec::new() }.run();
+        After {
+            wake: waker,
+            drop: Vec::new(),
+        }
+        .run();
         true
     }
 
@@ -256,7 +272,11 @@ impl Group {
         state.ready.push_back(item);
         let waker = state.wake_one();
         drop(state);
-        After { wake: waker, drop: Vec::new() }.run();
+        After {
+            wake: waker,
+            drop: Vec::new(),
+        }
+        .run();
         true
     }
 
@@ -284,13 +304,22 @@ impl Group {
     pub(super) fn stop_waiting(&self, seat: u64) {
         let mut state = self.state();
         let was_waiting = state.stop_waiting(seat).is_some();
-        let other = if was_waiting || state.ready.is_empty() { None } else { state.wake_one() };
+        let other = if was_waiting || state.ready.is_empty() {
+            None
+        } else {
+            state.wake_one()
+        };
         drop(state);
-        After { wake: other, drop: Vec::new() }.run();
+        After {
+            wake: other,
+            drop: Vec::new(),
+        }
+        .run();
     }
 
-    /// Ends the group if it has no subscriber, or in any case if `forced`; returns how many messages are lost with it.
-    pub(super) fn close(&self, forced: bool) -> Option<usize> {
+    /// Ends the group if it has no subscriber, or in any case if `forced`. Returns what waited, for the caller to drop when
+    /// it holds no lock, and how many messages are lost, the delayed ones included.
+    pub(super) fn close(&self, forced: bool) -> Option<(Vec<Item>, usize)> {
         let mut state = self.state();
         if state.closed || (state.members > 0 && !forced) {
             return None;
@@ -301,10 +330,9 @@ impl Group {
         let ready = std::mem::take(&mut state.ready);
         let idle = std::mem::take(&mut state.idle);
         drop(state);
-        drop(ready);
         idle.into_iter().for_each(|(_, waker)| waker.wake());
         self.room.notify_waiters();
-        Some(lost)
+        Some((ready.into(), lost))
     }
 
     /// Counts a publisher that waits for room, until the guard is dropped.
@@ -356,6 +384,9 @@ impl Drop for PublisherWaits<'_> {
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("id", &self.id).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }

@@ -82,7 +82,9 @@ impl Registry {
     /// Removes a group; `false` if it is not there.
     pub(super) fn remove(&mut self, group: &Group) -> bool {
         let table = self.routes.table(group.key.reach);
-        let Some(old) = table.get(&group.key.subject) else { return false };
+        let Some(old) = table.get(&group.key.subject) else {
+            return false;
+        };
         let kept: Arc<[_]> = old.iter().filter(|other| other.id != group.id).cloned().collect();
         if kept.len() == old.len() {
             return false;
@@ -101,7 +103,11 @@ impl Registry {
 
     pub(super) fn groups(&self) -> Vec<Arc<Group>> {
         let tables = [&self.routes.exact, &self.routes.children];
-        let mut groups: Vec<_> = tables.iter().flat_map(|table| table.values()).flat_map(|list| list.iter().cloned()).collect();
+        let mut groups: Vec<_> = tables
+            .iter()
+            .flat_map(|table| table.values())
+            .flat_map(|list| list.iter().cloned())
+            .collect();
         groups.sort_unstable_by_key(|group| group.id);
         groups
     }

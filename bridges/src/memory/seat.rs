@@ -109,7 +109,8 @@ impl Seat {
         let starts_max = self.group.rules.starts_max;
         if parcel.begun && parcel.starts >= starts_max {
             let reason = format!("gave up after {} starts", parcel.starts);
-            bus.dead.add(parcel.envelope, self.group.key.name.clone(), parcel.starts, &reason);
+            bus.dead
+                .add(parcel.envelope, self.group.key.name.clone(), parcel.starts, &reason);
             return;
         }
         let item = Item::new(parcel.envelope, parcel.starts, parcel.since);
@@ -118,7 +119,8 @@ impl Seat {
         } else {
             let kept = self.group.delay(&item);
             if kept {
-                bus.timer.add(Instant::now() + after.min(DELAY_MAX), Arc::clone(&self.group), item);
+                bus.timer
+                    .add(Instant::now() + after.min(DELAY_MAX), Arc::clone(&self.group), item);
             }
             kept
         };
@@ -129,7 +131,8 @@ impl Seat {
 
     fn reject(&self, parcel: Parcel, reason: &str) {
         if let Some(bus) = self.bus.upgrade() {
-            bus.dead.add(parcel.envelope, self.group.key.name.clone(), parcel.starts, reason);
+            bus.dead
+                .add(parcel.envelope, self.group.key.name.clone(), parcel.starts, reason);
         }
     }
 }
@@ -147,6 +150,9 @@ impl Settler for Seat {
 
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("id", &self.id).field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("id", &self.id)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
     }
 }

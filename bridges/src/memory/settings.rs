@@ -64,6 +64,9 @@ pub struct MemoryBridgeSettings {
 
 impl Default for MemoryBridgeSettings {
     fn default() -> Self {
-        Self { when_full: WhenFull::Refuse, close_grace: Duration::from_secs(5) }
+        Self {
+            when_full: WhenFull::Refuse,
+            close_grace: Duration::from_secs(5),
+        }
     }
 }

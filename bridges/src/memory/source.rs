@@ -22,7 +22,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(bus: Arc<Bus>, seat: Arc<Seat>) -> Self {
-        Self { bus, seat, batch: VecDeque::new() }
+        Self {
+            bus,
+            seat,
+            batch: VecDeque::new(),
+        }
     }
 
     /// The next message: from the batch, else from the group.
@@ -43,7 +47,10 @@ impl Source {
                 }
             }
             let seat = &self.seat;
-            match seat.group.take(seat.id, room, waker, || seat.is_closed(), &mut self.batch) {
+            match seat
+                .group
+                .take(seat.id, room, waker, || seat.is_closed(), &mut self.batch)
+            {
                 Taken::Some(count) => seat.took(count),
                 Taken::Closed => seat.close(),
                 Taken::None => {

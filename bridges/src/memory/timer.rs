@@ -65,7 +65,12 @@ impl Timer {
         let number = heap.next;
         heap.next += 1;
         let earliest = heap.entries.peek().is_none_or(|Reverse(first)| due < first.due);
-        heap.entries.push(Reverse(Entry { due, number, group, item }));
+        heap.entries.push(Reverse(Entry {
+            due,
+            number,
+            group,
+            item,
+        }));
         self.waiting.store(heap.entries.len(), Ordering::Release);
         drop(heap);
         self.ensure_running();
@@ -88,15 +93,17 @@ impl Timer {
         }
     }
 
-    /// Drops what waits for a group that has ended.
-    pub(super) fn forget(&self, group: &Group) {
+    /// Takes out what waits for a group that has ended.
+    pub(super) fn forget(&self, group: &Group) -> Vec<Item> {
         let mut heap = lock(&self.heap);
         let entries = std::mem::take(&mut heap.entries).into_vec();
-        let (gone, kept): (Vec<_>, Vec<_>) = entries.into_iter().partition(|Reverse(entry)| entry.group.id == group.id);
+        let (gone, kept): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|Reverse(entry)| entry.group.id == group.id);
         heap.entries = kept.into();
         self.waiting.store(heap.entries.len(), Ordering::Release);
         drop(heap);
-        drop(gone);
+        gone.into_iter().map(|Reverse(entry)| entry.item).collect()
     }
 
     /// Ends the task.

@@ -115,7 +115,12 @@ impl AddressBuf {
 
     /// What a routing table looks up.
     pub fn key(&self) -> AddressKey<'_> {
-        AddressKey { hash: self.hash, service: &self.service, version: self.version, command: &self.command }
+        AddressKey {
+            hash: self.hash,
+            service: &self.service,
+            version: self.version,
+            command: &self.command,
+        }
     }
 }
 
@@ -123,16 +128,24 @@ impl FromStr for AddressBuf {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        parse_parts(text).map(AddressKey::to_buf).map_err(|flaw| NameError::new(WHAT, text, flaw))
+        parse_parts(text)
+            .map(AddressKey::to_buf)
+            .map_err(|flaw| NameError::new(WHAT, text, flaw))
     }
 }
 
 fn parse_parts(text: &str) -> Result<AddressKey<'_>, Flaw> {
-    let shape = Flaw { rule: NameRule::AddressShape, at: 0 };
+    let shape = Flaw {
+        rule: NameRule::AddressShape,
+        at: 0,
+    };
     let first = text.find('.').ok_or(shape)?;
     let second = text[first + 1..].find('.').ok_or(shape)? + first + 1;
     check_token(text.as_bytes(), 0, first)?;
-    let version = parse_version(&text[first + 1..second]).ok_or(Flaw { rule: NameRule::Version, at: first + 1 })?;
+    let version = parse_version(&text[first + 1..second]).ok_or(Flaw {
+        rule: NameRule::Version,
+        at: first + 1,
+    })?;
     check_token(text.as_bytes(), second + 1, text.len())?;
     Ok(AddressKey::of(&text[..first], version, &text[second + 1..]))
 }
@@ -202,14 +215,26 @@ impl<'a> AddressKey<'a> {
     pub fn new(service: &'a str, version: u16, command: &'a str) -> Result<Self, NameError> {
         check_whole(service).map_err(|flaw| NameError::new("a service", service, flaw))?;
         if version == 0 {
-            return Err(NameError::new("a version", "0", Flaw { rule: NameRule::Version, at: 0 }));
+            return Err(NameError::new(
+                "a version",
+                "0",
+                Flaw {
+                    rule: NameRule::Version,
+                    at: 0,
+                },
+            ));
         }
         check_whole(command).map_err(|flaw| NameError::new("a command", command, flaw))?;
         Ok(Self::of(service, version, command))
     }
 
     fn of(service: &'a str, version: u16, command: &'a str) -> Self {
-        Self { hash: hash_parts(service, version, command), service, version, command }
+        Self {
+            hash: hash_parts(service, version, command),
+            service,
+            version,
+            command,
+        }
     }
 
     /// The service's part of the address.
@@ -220,7 +245,12 @@ impl<'a> AddressKey<'a> {
     /// An owned copy.
     pub fn to_buf(self) -> AddressBuf {
         let (service, command) = (self.service.into(), self.command.into());
-        AddressBuf { service, version: self.version, command, hash: self.hash }
+        AddressBuf {
+            service,
+            version: self.version,
+            command,
+            hash: self.hash,
+        }
     }
 }
 
@@ -271,7 +301,10 @@ mod tests {
         assert_eq!(parsed.key(), CREATE.key());
         assert_eq!(parsed.key().hash, CREATE.key().hash);
         assert_eq!(parsed, AddressBuf::from(CREATE));
-        assert_eq!(AddressKey::new("user", 1, "create_user").expect("an address"), CREATE.key());
+        assert_eq!(
+            AddressKey::new("user", 1, "create_user").expect("an address"),
+            CREATE.key()
+        );
     }
 
     #[test]

@@ -72,7 +72,13 @@ pub struct NameError {
 impl NameError {
     pub(crate) fn new(what: &'static str, given: &str, flaw: Flaw) -> Self {
         let given = given.chars().take(SHOWN_CHARS_MAX).collect::<String>().into();
-        Self { what, given, rule: flaw.rule, at: flaw.at, suggestion: None }
+        Self {
+            what,
+            given,
+            rule: flaw.rule,
+            at: flaw.at,
+            suggestion: None,
+        }
     }
 
     pub(crate) fn suggest(mut self, suggestion: Option<String>) -> Self {
@@ -102,14 +108,20 @@ impl fmt::Display for NameError {
         let place = self.at + 1;
         match self.rule {
             NameRule::Empty => write!(f, "a token is missing at character {place}"),
-            NameRule::TooLong => write!(f, "a token is longer than {TOKEN_LEN_MAX} characters at character {place}"),
+            NameRule::TooLong => write!(
+                f,
+                "a token is longer than {TOKEN_LEN_MAX} characters at character {place}"
+            ),
             NameRule::FirstCharacter => write!(f, "character {place} must be an ASCII letter"),
             NameRule::Character => write!(f, "character {place} is not an ASCII letter, a digit, '-' or '_'"),
             NameRule::TooManyTokens => write!(f, "a ninth token starts at character {place}, eight are allowed"),
             NameRule::AddressShape => write!(f, "an address is written service.version.command"),
             NameRule::Version => write!(f, "the version at character {place} is not a number from 1 to 65535"),
             NameRule::Incarnation => write!(f, "character {place} does not belong to 'i' and a base 36 number"),
-            NameRule::Subject => write!(f, "character {place} breaks the rule of 1 to 640 visible ASCII characters"),
+            NameRule::Subject => write!(
+                f,
+                "character {place} breaks the rule of 1 to 640 visible ASCII characters"
+            ),
         }?;
         match &self.suggestion {
             Some(suggestion) => write!(f, "; try {suggestion:?}"),

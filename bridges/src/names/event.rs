@@ -17,7 +17,10 @@ const fn check_event(text: &str) -> Result<(), Flaw> {
     while at <= bytes.len() {
         if at == bytes.len() || bytes[at] == b'.' {
             if tokens == TOKENS_MAX {
-                return Err(Flaw { rule: NameRule::TooManyTokens, at: from });
+                return Err(Flaw {
+                    rule: NameRule::TooManyTokens,
+                    at: from,
+                });
             }
             if let Err(flaw) = check_token(bytes, from, at) {
                 return Err(flaw);

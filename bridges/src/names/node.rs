@@ -75,9 +75,16 @@ impl FromStr for IncarnationId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        parse_incarnation(text)
-            .map(Self)
-            .map_err(|at| NameError::new("an incarnation", text, Flaw { rule: NameRule::Incarnation, at }))
+        parse_incarnation(text).map(Self).map_err(|at| {
+            NameError::new(
+                "an incarnation",
+                text,
+                Flaw {
+                    rule: NameRule::Incarnation,
+                    at,
+                },
+            )
+        })
     }
 }
 
@@ -143,7 +150,17 @@ mod tests {
 
     #[test]
     fn an_incarnation_has_one_spelling() {
-        for text in ["", "i", "0", "i00", "i01", "iA", "i-1", "i3w5e11264sgsg", "i99999999999999999999"] {
+        for text in [
+            "",
+            "i",
+            "0",
+            "i00",
+            "i01",
+            "iA",
+            "i-1",
+            "i3w5e11264sgsg",
+            "i99999999999999999999",
+        ] {
             assert!(text.parse::<IncarnationId>().is_err(), "{text:?}");
         }
     }

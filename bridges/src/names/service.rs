@@ -41,7 +41,11 @@ impl ServiceId {
             flaw.refuse();
         }
         if version == 0 {
-            Flaw { rule: NameRule::Version, at: 0 }.refuse();
+            Flaw {
+                rule: NameRule::Version,
+                at: 0,
+            }
+            .refuse();
         }
         Self { name, version }
     }
@@ -74,7 +78,10 @@ impl ServiceId {
 
     /// What a lookup or a subject needs of this id.
     pub const fn key(&self) -> ServiceKey<'static> {
-        ServiceKey { name: self.name, version: self.version }
+        ServiceKey {
+            name: self.name,
+            version: self.version,
+        }
     }
 }
 

@@ -37,7 +37,16 @@ impl Subject {
     ///
     /// The text is empty, longer than 640 bytes, or holds a space, a control character or a non-ASCII one.
     pub fn foreign(text: &str) -> Result<Self, NameError> {
-        let flaw = |at| NameError::new("a subject", text, Flaw { rule: NameRule::Subject, at });
+        let flaw = |at| {
+            NameError::new(
+                "a subject",
+                text,
+                Flaw {
+                    rule: NameRule::Subject,
+                    at,
+                },
+            )
+        };
         if text.is_empty() {
             return Err(flaw(0));
         }
@@ -158,7 +167,11 @@ impl Namespace {
         let node = parts.next()?.parse().ok()?;
         let incarnation = parts.next()?.parse().ok()?;
         let call = crate::identity::parse_hex128(parts.next()?.strip_prefix('c')?)?;
-        Some(InboxAddress { node, incarnation, call })
+        Some(InboxAddress {
+            node,
+            incarnation,
+            call,
+        })
     }
 
     /// Where a service hears that callers gave up.
@@ -238,15 +251,24 @@ mod tests {
         let loyalty: Token = "loyalty".parse().expect("a token");
         let table = [
             (ns.command_subject(CREATE), "roadshow.cmd.user.1.create_user"),
-            (ns.event_subject(EventName::new("user.created")), "roadshow.evt.user.created"),
-            (ns.inbox_subject(&node, inc, 255), "roadshow.inbox.n1.i10.c000000000000000000000000000000ff"),
+            (
+                ns.event_subject(EventName::new("user.created")),
+                "roadshow.evt.user.created",
+            ),
+            (
+                ns.inbox_subject(&node, inc, 255),
+                "roadshow.inbox.n1.i10.c000000000000000000000000000000ff",
+            ),
             (ns.inbox_root(&node, inc), "roadshow.inbox.n1.i10"),
             (ns.cancel_subject(USER), "roadshow.cancel.user.1"),
             (ns.node_subject(&node, inc), "roadshow.node.n1.i10"),
             (ns.job_subject(QueueName::new("invoices")), "roadshow.job.invoices"),
             (ns.members_subject(), "roadshow.members"),
             (ns.dead_subject(USER, &loyalty), "roadshow.dead.user.1.loyalty"),
-            (ns.dead_job_subject(QueueName::new("invoices")), "roadshow.dead.job.invoices"),
+            (
+                ns.dead_job_subject(QueueName::new("invoices")),
+                "roadshow.dead.job.invoices",
+            ),
         ];
         for (subject, text) in table {
             assert_eq!(subject.as_str(), text);
@@ -259,10 +281,27 @@ mod tests {
         let (node, inc) = ("n1".parse::<NodeId>().expect("a node"), IncarnationId::from_u64(7));
         let subject = ns.inbox_subject(&node, inc, u128::MAX);
         let read = ns.parse_inbox(&subject).expect("our own inbox");
-        assert_eq!(read, InboxAddress { node, incarnation: inc, call: u128::MAX });
+        assert_eq!(
+            read,
+            InboxAddress {
+                node,
+                incarnation: inc,
+                call: u128::MAX
+            }
+        );
         assert_eq!(subject.parent(), Some("roadshow.inbox.n1.i7"));
-        for text in ["_INBOX.a.b", "roadshow.inbox.n1.i7", "roadshow.inbox.n1.i7.c0", "roadshow2.inbox.n1.i7.c0", "$JS.API"] {
-            assert_eq!(ns.parse_inbox(&Subject::foreign(text).expect("visible")), None, "{text}");
+        for text in [
+            "_INBOX.a.b",
+            "roadshow.inbox.n1.i7",
+            "roadshow.inbox.n1.i7.c0",
+            "roadshow2.inbox.n1.i7.c0",
+            "$JS.API",
+        ] {
+            assert_eq!(
+                ns.parse_inbox(&Subject::foreign(text).expect("visible")),
+                None,
+                "{text}"
+            );
         }
     }
 

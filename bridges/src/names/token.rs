@@ -16,19 +16,31 @@ pub(crate) const TOKEN_LEN_MAX: usize = 64;
 /// Checks `text[from..to]` against the token rule.
 pub(crate) const fn check_token(text: &[u8], from: usize, to: usize) -> Result<(), Flaw> {
     if from >= to {
-        return Err(Flaw { rule: NameRule::Empty, at: from });
+        return Err(Flaw {
+            rule: NameRule::Empty,
+            at: from,
+        });
     }
     if !text[from].is_ascii_alphabetic() {
-        return Err(Flaw { rule: NameRule::FirstCharacter, at: from });
+        return Err(Flaw {
+            rule: NameRule::FirstCharacter,
+            at: from,
+        });
     }
     let mut at = from;
     while at < to {
         if at - from == TOKEN_LEN_MAX {
-            return Err(Flaw { rule: NameRule::TooLong, at });
+            return Err(Flaw {
+                rule: NameRule::TooLong,
+                at,
+            });
         }
         let byte = text[at];
         if !(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
-            return Err(Flaw { rule: NameRule::Character, at });
+            return Err(Flaw {
+                rule: NameRule::Character,
+                at,
+            });
         }
         at += 1;
     }
@@ -134,7 +146,16 @@ mod tests {
 
     #[test]
     fn every_suggestion_is_accepted() {
-        for text in ["a b", "1st", "ip-10-0-0-1.eu", "häuser", "...", "-", "a.", &"x.".repeat(100)] {
+        for text in [
+            "a b",
+            "1st",
+            "ip-10-0-0-1.eu",
+            "häuser",
+            "...",
+            "-",
+            "a.",
+            &"x.".repeat(100),
+        ] {
             if let Some(near) = suggest_token(text) {
                 assert!(near.parse::<Token>().is_ok(), "{text:?} -> {near:?}");
             }
