@@ -20,6 +20,7 @@ use crate::child_spec::SpecError;
 use crate::event::Observer;
 use crate::exit::{Exit, ExitKind, Unrecoverable, causes_of};
 use crate::path::TreePath;
+use crate::supervisor::message::Message;
 use crate::tree::{Leaf, Tree};
 
 /// Starts a child: an async factory that resolves when the child is ready.
@@ -75,6 +76,16 @@ impl StartContext {
         let (actor, _task) = Actor::spawn_linked(None, actor, args, self.supervisor.clone()).await?;
         self.berth.take_in(actor.get_cell());
         Ok(actor)
+    }
+
+    /// Says that this incarnation has done its work (answered a call): its failures in a row are forgotten. Meant to be
+    /// called once; see [`SupervisorRef::healthy`](crate::SupervisorRef::healthy).
+    pub fn healthy(&self) {
+        // A supervisor that has ended has no rows to reset.
+        let _ = self.supervisor.send_message(Message::Healthy {
+            child: self.child.clone(),
+            incarnation: self.incarnation,
+        });
     }
 
     /// Adds a node below this child, for a part of it that is not a supervised child.

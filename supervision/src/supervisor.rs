@@ -24,7 +24,7 @@ mod close;
 mod core;
 mod exits;
 mod handle;
-mod message;
+pub(crate) mod message;
 pub(crate) mod report;
 mod run;
 mod starts;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ractor::ActorCell;
 
 use super::Status;
-use super::children::{OnFailure, Phase, Waiter};
+use super::children::{Child, OnFailure, Phase, Waiter};
 use super::core::Core;
 use super::handle::{ChildCounts, ChildError, ChildStatus, Instance};
 use super::message::{Message, Reply};
@@ -166,8 +166,10 @@ impl Core {
             .children
             .by_id(id)
             .ok_or_else(|| ChildError::NotFound(id.clone()))?;
-        let phase = self.children.get(key).map(super::children::Child::phase);
-        match phase {
+        if self.is_final_stop_going_on() {
+            return Err(ChildError::Restarting(id.clone()));
+        }
+        match self.children.get(key).map(Child::phase) {
             Some(Phase::Ready(_)) => Err(ChildError::Running(id.clone())),
             Some(Phase::Starting(_) | Phase::Stopping(..)) => Err(ChildError::Restarting(id.clone())),
             _ => Ok(key),
@@ -195,7 +197,7 @@ impl Core {
             .children
             .by_id(id)
             .ok_or_else(|| ChildError::NotFound(id.clone()))?;
-        match self.children.get(key).map(super::children::Child::phase) {
+        match self.children.get(key).map(Child::phase) {
             Some(Phase::Stopped | Phase::Failed) => {
                 self.children.remove(key);
                 Ok(())
@@ -221,7 +223,7 @@ impl Core {
     }
 
     pub(crate) fn list(&self) -> Vec<ChildStatus> {
-        let status = |child: &super::children::Child| ChildStatus {
+        let status = |child: &Child| ChildStatus {
             id: child.id.clone(),
             kind: child.kind,
             state: child.state(),

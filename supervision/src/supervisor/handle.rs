@@ -236,7 +236,8 @@ pub enum ChildError {
     /// The child runs. Terminate it first.
     #[error("child {0} is running")]
     Running(Arc<str>),
-    /// The child starts or waits for a restart. Terminate it first, or wait.
+    /// The child starts, stops or waits for a restart, or all children of a supervisor that gave up are being stopped.
+    /// Wait, or terminate it first.
     #[error("child {0} is restarting")]
     Restarting(Arc<str>),
     /// A child of that id is declared but stopped. Restart or delete it.

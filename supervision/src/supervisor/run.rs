@@ -1,8 +1,8 @@
 //! A run: stop some children in reverse order, wait, start some in order.
 //!
 //! The first start of a supervisor is a run without stops; a restart of a group is a whole one. There is at most one at a
-//! time: a new run covers everything that the one before it had still to do, because a child that fails in the middle of
-//! a run comes, in start order, before all that is left of it.
+//! time: a new run takes over what the one before it had still to do. Keys grow in start order, so the two are merged by
+//! sorting.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -41,11 +41,20 @@ impl Core {
     pub(crate) fn begin_run(
         &mut self,
         failed: Option<u64>,
-        stop: Vec<u64>,
-        forget: Vec<u64>,
-        start: Vec<u64>,
+        mut stop: Vec<u64>,
+        mut forget: Vec<u64>,
+        mut start: Vec<u64>,
         delay: Duration,
     ) {
+        if let Some(former) = self.run.take() {
+            stop.extend(former.stopping);
+            stop.sort_unstable_by(|a, b| b.cmp(a));
+            stop.dedup();
+            forget.extend(former.forget);
+            start.extend(former.queue);
+            start.sort_unstable();
+            start.dedup();
+        }
         for key in start.iter().filter(|key| Some(**key) != failed) {
             let Some(child) = self.children.get(*key) else { continue };
             if child.incarnation > 0 && child.cell().is_some() {
@@ -133,7 +142,8 @@ impl Core {
         let (delay, is_final) = (run.delay, run.is_final);
         for key in stopping {
             let Some(child) = self.children.get(key) else { continue };
-            if matches!(child.phase(), Phase::Stopped | Phase::Failed) {
+            // Anything else was settled by hand meanwhile.
+            if !matches!(child.phase(), Phase::Pending | Phase::Stopping(_, None)) {
                 continue;
             }
             if is_final || forget.contains(&key) || !child.terminators.is_empty() {
@@ -171,6 +181,11 @@ impl Core {
             self.start_next();
         }
         is_waiting
+    }
+
+    /// Whether everything is being stopped for good.
+    pub(crate) fn is_final_stop_going_on(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.is_final)
     }
 
     /// Whether children are being stopped or started as a group.

@@ -67,7 +67,6 @@ fn starts() -> impl Generate<Value = Vec<Vec<Start>>> {
         Start::Slow(ms(3)),
         Start::Ignore,
         Start::EndBeforeAnswer,
-        Start::Unlinked,
     ]);
     prop::collection::vec(prop::collection::vec(start, 0..8), IDS.len())
 }

@@ -235,3 +235,23 @@ async fn a_temporary_supervisor_that_gives_up_is_forgotten() {
     stage.log.until("exited inner#1").await;
     assert_eq!(outer.count_children().await.expect("it runs").specs, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_restarted_by_hand_before_everything_has_stopped() {
+    let stage = Stage::new();
+    let (a, b, c) = (Script::ready(), Script::ready(), Script::ready());
+    let children = vec![a.child("a"), super::stage::quick(b.child("b")), c.child("c")];
+    let supervisor = stage.open(root(0).give_up(GiveUp::Stay), children).await;
+    supervisor.terminate_child("c").await.expect("it stops");
+    b.tell(Order::Hang);
+    a.tell(Order::Fail);
+    stage.log.until("gave up a#1").await;
+    assert_eq!(
+        supervisor.restart_child("c").await,
+        Err(ChildError::Restarting("c".into()))
+    );
+    stage.log.until("stopped b#1 Killed").await;
+    // The stop is logged right before the supervisor hears of it.
+    while supervisor.restart_child("c").await.is_err() {}
+    assert_eq!(stage.state("b"), "stopped");
+}

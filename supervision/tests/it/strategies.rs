@@ -1,6 +1,6 @@
 //! Who is restarted with whom, and what happens when that does not go well.
 
-use roadshow_supervision::{Restart, Strategy};
+use roadshow_supervision::{Backoff, Budget, Restart, Strategy, SupervisorSpec};
 
 use super::stage::{Order, Script, Stage, Start, quick, root, secs, trio, trio_of};
 
@@ -198,4 +198,36 @@ async fn a_hanging_sibling_delays_its_group_until_its_deadline() {
     stage.log.until("started b#2").await;
     assert_eq!(stage.log.count("stopped b#1 Killed"), 1);
     assert_eq!(stage.tree.elapsed(), secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_restart_takes_over_what_another_had_still_to_do() {
+    let stage = Stage::new();
+    let scripts = [(); 4].map(|()| Script::ready());
+    let children = scripts
+        .iter()
+        .zip(["a", "b", "c", "d"])
+        .map(|(script, id)| quick(script.child(id)))
+        .collect();
+    let exits = Budget::new(5, secs(5)).backoff(Backoff::new(secs(20), secs(20)));
+    let spec = SupervisorSpec::new("root").exits(exits).strategy(Strategy::RestForOne);
+    let supervisor = stage.open(spec, children).await;
+    scripts[2].tell(Order::Hang);
+    scripts[0].tell(Order::Fail);
+    stage.log.until("stopped d#1").await;
+    supervisor
+        .terminate_child("c")
+        .await
+        .expect("it stops with its group, and for good");
+    supervisor
+        .restart_child("c")
+        .await
+        .expect("it starts by hand, before its group");
+    scripts[2].tell(Order::Fail);
+    stage.log.until("started d#2").await;
+    let lines = stage.log.lines();
+    assert_eq!(
+        lines[lines.len() - 4..],
+        ["started a#2", "started b#2", "started c#3", "started d#2"]
+    );
 }
