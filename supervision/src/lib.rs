@@ -4,6 +4,45 @@
 //! them by the rules of OTP, and stops them in reverse order with a deadline for each. Whether a child is restarted,
 //! with whom, and after how long is decided by [`plan`], a pure function; the actor only carries the decision out.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use ractor::{Actor, ActorProcessingErr, ActorRef};
+//! use roadshow_supervision::{ChildSpec, NoObserver, Panicked, Supervisor, SupervisorSpec, Tree};
+//!
+//! struct Greeter;
+//!
+//! impl Actor for Greeter {
+//!     type Msg = String;
+//!     type State = ();
+//!     type Arguments = ();
+//!
+//!     async fn pre_start(&self, _: ActorRef<String>, (): ()) -> Result<(), ActorProcessingErr> {
+//!         Ok(())
+//!     }
+//!
+//!     async fn handle(&self, _: ActorRef<String>, name: String, (): &mut ()) -> Result<(), ActorProcessingErr> {
+//!         Err(Panicked(format!("cannot greet {name}")).into())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let greeter = ChildSpec::worker("greeter", |context| async move {
+//!     Ok(context.spawn(Greeter, ()).await?.get_cell())
+//! });
+//! let tree = Tree::new();
+//! let spec = SupervisorSpec::new("node");
+//! let supervisor = Supervisor::spawn(spec, vec![greeter], None, tree.clone(), Arc::new(NoObserver)).await?;
+//! assert_eq!(tree.snapshot().children[0].state.as_str(), "ready");
+//!
+//! let exit = supervisor.stop(Duration::from_secs(5)).await;
+//! assert!(exit.is_normal());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What differs from OTP, and why:
 //!
 //! - A supervisor has two [`Budget`]s, one for handler panics and one for every other exit, because a panic in one call

@@ -34,6 +34,8 @@ struct Entry {
     id: Arc<str>,
     kind: Arc<str>,
     state: NodeState,
+    /// Whether what runs here says itself when it is ready.
+    speaks_for_itself: bool,
     restarts: u64,
     incarnation: u64,
     ready_since: Option<Duration>,
@@ -120,6 +122,7 @@ impl Tree {
             id: id.into(),
             kind: kind.into(),
             state: NodeState::Pending,
+            speaks_for_itself: false,
             restarts: 0,
             incarnation: 0,
             ready_since: None,
@@ -213,10 +216,25 @@ impl Leaf {
     /// Notes that it is ready; its uptime starts again unless it was ready already.
     pub fn ready(&self) {
         let now = self.tree.elapsed();
+        self.change(|entry| entry.pass_to_ready(now));
+    }
+
+    /// Notes that the start of a child has ended well. A supervisor among the children may have failed since, or may
+    /// still be waiting for children of its own, so it is left alone.
+    pub(crate) fn started(&self) {
+        let now = self.tree.elapsed();
         self.change(|entry| {
-            entry.ready_since = entry.ready_since.or(Some(now));
-            entry.delay = None;
-            entry.state = NodeState::Ready;
+            if !entry.speaks_for_itself {
+                entry.pass_to_ready(now);
+            }
+        });
+    }
+
+    /// From now until the next start, only what runs here says when it is ready.
+    pub(crate) fn speak_for_itself(&self) {
+        self.change(|entry| {
+            entry.pass_to(NodeState::Starting);
+            entry.speaks_for_itself = true;
         });
     }
 
@@ -244,6 +262,7 @@ impl Leaf {
     pub fn starting(&self, incarnation: u64) {
         self.change(|entry| {
             entry.pass_to(NodeState::Starting);
+            entry.speaks_for_itself = false;
             entry.incarnation = incarnation;
         });
     }
@@ -279,6 +298,12 @@ impl Leaf {
 }
 
 impl Entry {
+    fn pass_to_ready(&mut self, now: Duration) {
+        self.ready_since = self.ready_since.or(Some(now));
+        self.delay = None;
+        self.state = NodeState::Ready;
+    }
+
     fn pass_to(&mut self, state: NodeState) {
         self.state = state;
         self.ready_since = None;

@@ -55,6 +55,7 @@ impl Core {
             leaf,
             status,
         } = seed;
+        leaf.speak_for_itself();
         let mut core = Self {
             strangers: Strangers::new(spec.max_children.max(1)),
             spec,

@@ -113,7 +113,7 @@ impl Core {
         };
         child.ready_since = Some(now);
         child.on_failure = OnFailure::Decide;
-        child.leaf.ready();
+        child.leaf.started();
         let kind = EventKind::Started {
             took: now.saturating_sub(began),
         };

@@ -129,3 +129,42 @@ async fn a_snapshot_can_be_walked_and_searched() {
         "before anything has started"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_below_is_ready_when_its_children_are() {
+    let stage = Stage::new();
+    let latest = Latest::default();
+    let script = Script::new([Start::Slow(secs(2))]);
+    let child = script.clone();
+    let spec = root(1).initial(InitialStart::Retry);
+    let inner = stage.supervisor(&spec, &latest, move || vec![child.child("a")]);
+    stage.open(root(1), vec![inner]).await;
+    assert_eq!(
+        stage.state("root"),
+        "starting",
+        "it obeys, but its child is not there yet"
+    );
+    latest.get().ready().await.expect("it starts");
+    assert_eq!(stage.state("root"), "ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_below_is_not_taken_for_a_good_start() {
+    let stage = Stage::new();
+    let inner_stage = stage.clone();
+    let inner = roadshow_supervision::ChildSpec::supervisor("inner", move |context| {
+        let stage = inner_stage.clone();
+        async move {
+            let spec = root(1).initial(InitialStart::Retry).give_up(GiveUp::Stay);
+            let child = Script::new([Start::CannotRecover]).child("a");
+            let supervisor = stage.open_below(Some(context), spec, vec![child]).await?;
+            supervisor
+                .ready()
+                .await
+                .expect_err("it gives up before its start has answered");
+            Ok(supervisor.cell())
+        }
+    });
+    stage.open(root(1), vec![inner]).await;
+    assert_eq!(stage.state("inner"), "failed");
+}
