@@ -103,9 +103,11 @@ proptest! {
     fn a_damaged_envelope_is_refused_or_read_but_never_panics(at in 0_usize..400, byte: u8, cut in 0_usize..400) {
         let mut bytes = sample().encode_binary().expect("encodes");
         let len = bytes.len();
-        bytes[at % len] = byte;
-        let _ = Envelope::decode_binary(&bytes);
         prop_assert!(Envelope::decode_binary(&bytes[..cut % len]).is_err());
+        bytes[at % len] = byte;
+        // A damaged length may make the cut one whole again: then it is read.
+        let _ = Envelope::decode_binary(&bytes[..cut % len]);
+        let _ = Envelope::decode_binary(&bytes);
     }
 
     #[test]

@@ -92,7 +92,6 @@ impl MemoryEventBridge {
         let deadline = Instant::now() + longest.min(DELAY_MAX);
         let mut envelope = Arc::new(envelope);
         loop {
-            self.check(&envelope)?;
             let (full, again) = match self.bus.0.offer(envelope) {
                 Offer::Done(published) => return Ok(published),
                 Offer::Full(full, again) => (full, again),
@@ -100,7 +99,8 @@ impl MemoryEventBridge {
             let _waits = full.publisher_waits();
             let mut room = pin!(full.room.notified());
             room.as_mut().enable();
-            // Room may have come before we began to listen.
+            // Room, or the end, may have come before we began to listen.
+            self.check(&again)?;
             match self.bus.0.offer(again) {
                 Offer::Done(published) => return Ok(published),
                 Offer::Full(_, again) => envelope = again,
@@ -198,6 +198,7 @@ impl EventBridge for MemoryEventBridge {
             let seats: Vec<_> = {
                 let mut seats = lock(&self.seats);
                 self.closed.store(true, Ordering::SeqCst);
+                self.bus.0.wake_publishers();
                 seats.drain(..).filter_map(|seat| seat.upgrade()).collect()
             };
             for seat in &seats {

@@ -228,6 +228,13 @@ impl Bus {
         }
     }
 
+    /// Lets every publisher that waits for room look again, because its bridge may be closed.
+    pub(super) fn wake_publishers(&self) {
+        for group in lock(&self.registry).groups() {
+            group.room.notify_waiters();
+        }
+    }
+
     /// Leaves a group, once; the last subscriber of a group that is not durable ends it.
     pub(super) fn leave(&self, seat: &Seat) {
         if !seat.leave_once() {
