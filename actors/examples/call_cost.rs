@@ -52,9 +52,8 @@ async fn callers(endpoint: &Arc<Endpoint<[u64; 16], [u64; 8]>>, callers: u32) ->
         .map(|_| {
             let endpoint = Arc::clone(endpoint);
             tokio::spawn(async move {
-                let node = Arc::clone(endpoint.core().service().node());
                 for n in 0..CALLS / callers {
-                    let reply = endpoint.call([u64::from(n); 16], Request::root(&node)).await;
+                    let reply = endpoint.call([u64::from(n); 16], Request::root()).await;
                     assert_eq!(reply.expect("an answer")[0], u64::from(n) + 7);
                 }
             })
@@ -70,7 +69,8 @@ async fn callers(endpoint: &Arc<Endpoint<[u64; 16], [u64; 8]>>, callers: u32) ->
 async fn main() {
     for (name, yields) in [("ready", false), ("yields once", true)] {
         let endpoint = endpoint(yields);
-        for n in [1, 8, 64, 64] {
+        let counts: Vec<u32> = std::env::args().skip(1).filter_map(|n| n.parse().ok()).collect();
+        for n in if counts.is_empty() { vec![1, 8, 64] } else { counts } {
             let rate = tokio::spawn({
                 let endpoint = Arc::clone(&endpoint);
                 async move { callers(&endpoint, n).await }

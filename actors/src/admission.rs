@@ -76,6 +76,13 @@ impl<In, Out> Endpoint<In, Out> {
         Some(lanes.of(&key_of(input)))
     }
 
+    /// Takes a permit that is free, where order does not matter.
+    pub(crate) fn try_admit(&self) -> Option<Held<&EndpointCore>> {
+        let core = &*self.core;
+        let admitted = core.lanes.is_none() && core.permits.try_acquire();
+        admitted.then_some(Held { core: Some(core), lane: None, permit: true })
+    }
+
     /// Takes a permit, after a turn in `lane` where order is kept per key.
     pub(crate) async fn admit(
         &self,
@@ -103,12 +110,12 @@ impl<In, Out> Endpoint<In, Out> {
 
 impl EndpointCore {
     /// The checks that need no waiting.
-    pub(crate) fn check(&self, request: &Request, now: Stamp, deadline: Stamp) -> Result<(), Failure> {
+    pub(crate) fn check(&self, request: &Request<'_>, now: Stamp, deadline: Stamp) -> Result<(), Failure> {
         let phase = self.node().phase();
-        if phase == Phase::Stopped || (request.outside && phase == Phase::Draining) {
+        if phase == Phase::Stopped || (request.is_outside() && phase == Phase::Draining) {
             return Err(self.refuse(Refusal::Draining, Failure::unavailable("this node is shutting down")));
         }
-        if request.identity.hops >= HOPS_MAX {
+        if request.hops() >= HOPS_MAX {
             let text = format!("the conversation has taken {HOPS_MAX} hops: is it a loop?");
             return Err(self.refuse(Refusal::TooManyHops, Failure::exhausted(text)));
         }
@@ -116,7 +123,7 @@ impl EndpointCore {
             return Err(self.refuse(Refusal::Expired, expired("the time budget was used up before the call")));
         }
         if let Some(rate) = &self.rate {
-            rate.check(&request.identity)
+            rate.check(request.who())
                 .map_err(|failure| self.refuse(Refusal::RateLimited, failure))?;
         }
         Ok(())

@@ -9,9 +9,9 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use roadshow_bridges::{Executed, Failure};
+use roadshow_bridges::{Executed, Failure, MessageId};
 use tokio::sync::oneshot;
 
 use crate::admission::Held;
@@ -23,6 +23,28 @@ use crate::request::Request;
 use crate::running::Running;
 use crate::service::Incarnation;
 
+/// Spends one unit of tokio's cooperative budget; waits for the next turn when it is used up.
+pub async fn spend_budget() {
+    poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
+}
+
+/// A call that has its permit and waits for the gate, or for its first poll.
+struct Admitted<'a, In> {
+    input: In,
+    request: Request<'a>,
+    permit: Held<&'a EndpointCore>,
+}
+
+/// What came of the attempt to start a handler.
+enum First<Out> {
+    /// It was ready at its first poll.
+    Answered(Result<Out, Failure>),
+    /// It runs in a task of its own.
+    HandedOver(oneshot::Receiver<Result<Out, Failure>>),
+    /// There is no state to run it on.
+    Shut,
+}
+
 impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
     /// Calls the handler.
     ///
@@ -33,37 +55,50 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
     /// # Cancel safety
     /// Before the handler has started, dropping the future calls nothing off but the wait. After that the handler runs
     /// to its end, its permit comes back, and `ctx.cancelled()` tells it that nobody waits.
-    pub async fn call(&self, input: In, request: Request) -> Result<Out, Failure> {
-        poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
-        let core = &self.core;
+    pub async fn call(&self, input: In, request: Request<'_>) -> Result<Out, Failure> {
+        spend_budget().await;
+        let core = &*self.core;
         let started = core.node().clock.now();
         let deadline = request.deadline(started, core.limits.deadline);
         core.check(&request, started, deadline)?;
-        let permit = self.admit(self.lane_of(&input), deadline, started).await?;
-        let incarnation = match core.service.gate().live() {
-            Some(incarnation) => incarnation,
-            None => core.wait_at_gate(deadline).await?,
+        let permit = match self.try_admit() {
+            Some(permit) => permit,
+            None => self.admit(self.lane_of(&input), deadline, started).await?,
         };
-        let depth = request.depth;
-        let mut work = self.start(input, request, deadline, incarnation);
-        if core.polls_inline(depth) {
-            let first = poll_fn(|cx| Poll::Ready(work.running.poll(cx))).await;
-            if let Poll::Ready(ended) = first {
-                let answer = core.settle(ended, &work.incarnation, started);
-                drop(permit);
-                return answer;
-            }
+        let mut admitted = Some(Admitted { input, request, permit });
+        loop {
+            let first = poll_fn(|cx| Poll::Ready(self.first_poll(&mut admitted, deadline, started, cx))).await;
+            match first {
+                First::Answered(answer) => return answer,
+                First::HandedOver(answer) => return answer.await.unwrap_or_else(|_gone| Err(lost())),
+                First::Shut => core.wait_at_gate(deadline).await?,
+            };
+        }
+    }
+
+    /// Starts the handler if the gate is open, polls it where it may be polled, and hands it over if it is not ready.
+    fn first_poll(
+        &self,
+        admitted: &mut Option<Admitted<'_, In>>,
+        deadline: Stamp,
+        started: Stamp,
+        cx: &mut Context<'_>,
+    ) -> First<Out> {
+        let core = &self.core;
+        let live = core.service.gate().peek();
+        let Some(incarnation) = &*live else { return First::Shut };
+        let Some(Admitted { input, request, permit }) = admitted.take() else { return First::Shut };
+        let inline = core.polls_inline(request.depth);
+        let (mut running, id) = self.start(input, request, deadline, incarnation, inline);
+        if inline && let Poll::Ready(ended) = running.poll(cx) {
+            let answer = core.settle(ended, incarnation, started);
+            drop(permit);
+            return First::Answered(answer);
         }
         let (reply, answer) = oneshot::channel();
-        let driver = Driver::new(work, permit.into_owned(core), reply, started);
-        core.node().runtime().spawn(driver);
-        match answer.await {
-            Ok(answer) => answer,
-            Err(_) => {
-                Err(Failure::unavailable("the node stopped before the handler had ended")
-                    .with_executed(Executed::Unknown))
-            }
-        }
+        let work = self.work(running, id, deadline, started, incarnation);
+        core.node().runtime().spawn(Driver::new(work, permit.into_owned(core), reply));
+        First::HandedOver(answer)
     }
 
     /// Runs the handler for a delivery whose permit is already held, and hands its end to `sink`: in this poll if the
@@ -71,56 +106,69 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
     pub(crate) fn deliver<S: Sink<Out>>(
         &self,
         input: In,
-        request: Request,
+        request: Request<'_>,
         permit: Held<Arc<EndpointCore>>,
-        incarnation: Arc<Incarnation>,
+        incarnation: &Arc<Incarnation>,
         sink: S,
-        cx: &mut std::task::Context<'_>,
+        cx: &mut Context<'_>,
     ) {
         let core = &self.core;
         let started = core.node().clock.now();
         let deadline = request.deadline(started, core.limits.deadline);
-        let depth = request.depth;
-        let mut work = self.start(input, request, deadline, incarnation);
-        if core.polls_inline(depth)
-            && let Poll::Ready(ended) = work.running.poll(cx)
-        {
-            core.count(&ended, &work.incarnation, started, S::CRASHES_COUNT);
+        let inline = core.polls_inline(request.depth);
+        let (mut running, id) = self.start(input, request, deadline, incarnation, inline);
+        if inline && let Poll::Ready(ended) = running.poll(cx) {
+            core.count(&ended, incarnation, started, S::CRASHES_COUNT);
             drop(permit);
             sink.end(ended);
             return;
         }
-        core.node().runtime().spawn(Driver::new(work, permit, sink, started));
+        let work = self.work(running, id, deadline, started, incarnation);
+        core.node().runtime().spawn(Driver::new(work, permit, sink));
     }
 
-    fn start(&self, input: In, request: Request, deadline: Stamp, incarnation: Arc<Incarnation>) -> Work<Out> {
+    /// Makes identity, context and future of an admitted call.
+    fn start(
+        &self,
+        input: In,
+        request: Request<'_>,
+        deadline: Stamp,
+        incarnation: &Arc<Incarnation>,
+        inline: bool,
+    ) -> (Running<Out>, MessageId) {
         let core = &self.core;
-        let identity = request.identity;
-        let span = core.span(&identity);
-        let id = identity.id;
-        let depth = if core.polls_inline(request.depth) {
-            request.depth
-        } else {
-            0
-        };
-        let context = CallContext::new(Arc::clone(&incarnation), identity, deadline, depth);
-        let running = Running::new((self.run)(input, context), span);
-        Work {
-            running,
-            incarnation,
-            core: Arc::clone(core),
-            id,
-            deadline,
-        }
+        // A task of its own is the bottom of a stack of its own.
+        let depth = if inline { request.depth } else { 0 };
+        let identity = request.into_identity(core.node());
+        let (id, span) = (identity.id, core.span(&identity));
+        let context = CallContext::new(Arc::clone(incarnation), identity, deadline, depth);
+        (Running::new((self.run)(input, context), span), id)
+    }
+
+    fn work(
+        &self,
+        running: Running<Out>,
+        id: MessageId,
+        deadline: Stamp,
+        started: Stamp,
+        incarnation: &Arc<Incarnation>,
+    ) -> Work<Out> {
+        let (incarnation, core) = (Arc::clone(incarnation), Arc::clone(&self.core));
+        Work { running, incarnation, core, id, deadline, started }
     }
 }
 
-/// A handler that was started, with all that its end needs.
+fn lost() -> Failure {
+    Failure::unavailable("the node stopped before the handler had ended").with_executed(Executed::Unknown)
+}
+
+/// A handler that was started and not ready, with all that its end needs.
 #[derive(Debug)]
 pub(crate) struct Work<Out> {
     pub(crate) running: Running<Out>,
     pub(crate) incarnation: Arc<Incarnation>,
     pub(crate) core: Arc<EndpointCore>,
-    pub(crate) id: roadshow_bridges::MessageId,
+    pub(crate) id: MessageId,
     pub(crate) deadline: Stamp,
+    pub(crate) started: Stamp,
 }

@@ -54,8 +54,8 @@ pub enum Clock {
     Tsc {
         /// The calibrated counter.
         clock: quanta::Clock,
-        /// The reading at which this clock was made.
-        origin: quanta::Instant,
+        /// The raw reading at which this clock was made.
+        origin: u64,
     },
     /// tokio's clock, which tests may pause and advance.
     Tokio {
@@ -69,7 +69,7 @@ impl Clock {
     #[must_use]
     pub fn tsc() -> Self {
         let clock = quanta::Clock::new();
-        let origin = clock.now();
+        let origin = clock.raw();
         Clock::Tsc { clock, origin }
     }
 
@@ -84,11 +84,13 @@ impl Clock {
     /// Reads the clock.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        let elapsed = match self {
-            Clock::Tsc { clock, origin } => clock.now().duration_since(*origin),
-            Clock::Tokio { origin } => tokio::time::Instant::now().duration_since(*origin),
-        };
-        Stamp(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+        match self {
+            Clock::Tsc { clock, origin } => Stamp(clock.delta_as_nanos(*origin, clock.raw())),
+            Clock::Tokio { origin } => {
+                let elapsed = tokio::time::Instant::now().duration_since(*origin);
+                Stamp(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+            }
+        }
     }
 
     /// The tokio instant at which this clock will show `stamp`; far stamps are cut to about 30 years.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use roadshow_bridges::{Address, Failure, Identity, ServiceId};
+use roadshow_bridges::{Address, Failure, ServiceId, Who};
 
 use crate::context::CallContext;
 use crate::core::NodeCore;
@@ -54,11 +54,11 @@ impl Default for Limits {
 
 /// Refuses calls that come too fast.
 pub trait RateLimit: Send + Sync + 'static {
-    /// Lets one call of `identity` pass, or says why not.
+    /// Lets one call on behalf of `who` pass, or says why not.
     ///
     /// # Errors
     /// An `exhausted` failure that was not executed.
-    fn check(&self, identity: &Identity) -> Result<(), Failure>;
+    fn check(&self, who: Option<&Who>) -> Result<(), Failure>;
 }
 
 /// The untyped half of an endpoint.
@@ -265,5 +265,5 @@ pub trait CommandEndpoint: Send + Sync + fmt::Debug + 'static {
     /// For downcasting a shared endpoint.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// The same call on encoded values: JSON in, JSON out.
-    fn call_encoded(&self, payload: Bytes, request: Request) -> BoxFuture<'_, Result<Bytes, Failure>>;
+    fn call_encoded<'a>(&'a self, payload: Bytes, request: Request<'a>) -> BoxFuture<'a, Result<Bytes, Failure>>;
 }

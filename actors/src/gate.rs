@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::slot::Slot;
+use crate::slot::{Peek, Slot};
 use crate::sync::{AtomicU8, Mutex, Ordering, lock};
 
 /// What stands behind a gate. A standard `Arc` under loom too: the counting is not what is modelled.
@@ -68,6 +68,11 @@ impl<T> Gate<T> {
     #[must_use]
     pub fn live(&self) -> Option<Live<T>> {
         self.live.load()
+    }
+
+    /// As [`Gate::live`], without counting a reference.
+    pub(crate) fn peek(&self) -> Peek<T> {
+        self.live.peek()
     }
 
     /// The state of the gate.

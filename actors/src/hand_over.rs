@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 
 use crate::admission::Held;
 use crate::call::Work;
-use crate::clock::Stamp;
 use crate::endpoint::EndpointCore;
 use crate::running::Ended;
 use crate::wheel::{Place, Stage};
@@ -67,7 +66,6 @@ pub(crate) struct Driver<Out, S: Sink<Out>> {
     work: Work<Out>,
     sink: Option<S>,
     place: Option<Place>,
-    started: Stamp,
     cancelled: bool,
     // Declared last: given back after the handler is gone.
     permit: Option<Held<Arc<EndpointCore>>>,
@@ -82,12 +80,11 @@ impl<Out, S: Sink<Out>> fmt::Debug for Driver<Out, S> {
 }
 
 impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
-    pub(crate) fn new(work: Work<Out>, permit: Held<Arc<EndpointCore>>, sink: S, started: Stamp) -> Self {
+    pub(crate) fn new(work: Work<Out>, permit: Held<Arc<EndpointCore>>, sink: S) -> Self {
         Driver {
             work,
             sink: Some(sink),
             place: None,
-            started,
             cancelled: false,
             permit: Some(permit),
         }
@@ -99,7 +96,7 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
         let core = Arc::clone(&self.work.core);
         // Who was told at the deadline was counted at the deadline.
         if self.sink.is_some() {
-            core.count(&ended, &self.work.incarnation, self.started, S::CRASHES_COUNT);
+            core.count(&ended, &self.work.incarnation, self.work.started, S::CRASHES_COUNT);
         } else {
             core.count_late(&ended, &self.work.incarnation, S::CRASHES_COUNT);
         }
@@ -131,7 +128,7 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
             {
                 self.work
                     .core
-                    .count(&Ended::<Out>::Late, &self.work.incarnation, self.started, false);
+                    .count(&Ended::<Out>::Late, &self.work.incarnation, self.work.started, false);
                 sink.end(Ended::Late);
             }
         }

@@ -36,6 +36,7 @@ mod sync;
 mod wheel;
 
 pub use bridge::{BridgeActor, BridgeArguments};
+pub use call::spend_budget;
 pub use clock::{Clock, Stamp};
 pub use context::CallContext;
 pub use core::{EventSubject, NodeCore, NodeSpec, Phase};
@@ -44,7 +45,7 @@ pub use endpoint::{CommandEndpoint, Endpoint, EndpointCore, EndpointSpec, KeyOf,
 pub use gate::{Gate, GateState, Live, Refused};
 pub use ids::Ids;
 pub use link::Link;
-pub use request::{Request, next_hop};
+pub use request::{Request, next_hop, root_identity};
 pub use router::{Router, RouterMessage};
 pub use routes::{Route, Routes, Served};
 pub use running::Ended;

@@ -25,6 +25,6 @@ pub trait Link: Send + Sync + fmt::Debug + 'static {
         &'a self,
         address: AddressKey<'a>,
         payload: Bytes,
-        request: Request,
+        request: Request<'a>,
     ) -> BoxFuture<'a, Result<Bytes, Failure>>;
 }

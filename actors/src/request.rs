@@ -2,74 +2,64 @@
 
 use std::time::Duration;
 
-use roadshow_bridges::{Identity, MessageId, TraceContext};
+use roadshow_bridges::{Identity, MessageId, TraceContext, Who};
 
 use crate::clock::Stamp;
 use crate::context::CallContext;
 use crate::core::NodeCore;
 
 /// Who calls, until when, and from where.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub(crate) identity: Identity,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) until: Option<Stamp>,
+///
+/// The identity that the handler will see is made only once the call is admitted, right where the handler starts.
+#[derive(Debug)]
+pub struct Request<'a> {
+    origin: Origin<'a>,
+    timeout: Option<Duration>,
+    until: Stamp,
     pub(crate) depth: u8,
-    pub(crate) outside: bool,
 }
 
-impl Request {
-    /// A call that starts a conversation on this node. Refused while the node drains.
-    #[must_use]
-    pub fn root(node: &NodeCore) -> Self {
-        let id = node.ids().message();
-        let mut identity = Identity::root(id);
-        identity.correlation = node.ids().correlation();
-        identity.trace = TraceContext {
-            trace_id: identity.correlation.as_u128(),
-            span_id: span_of(id),
-            flags: 1,
-        };
-        Request::outside(identity)
+#[derive(Debug)]
+enum Origin<'a> {
+    /// A conversation starts here.
+    Root,
+    /// From outside the node's handlers, with an identity of its own.
+    Outside(Box<Identity>),
+    /// A handler calls.
+    Nested(&'a CallContext),
+    /// An event or a job is delivered.
+    Delivery { identity: &'a Identity, attempt: u32 },
+}
+
+impl<'a> Request<'a> {
+    fn new(origin: Origin<'a>) -> Self {
+        Request { origin, timeout: None, until: Stamp::MAX, depth: 0 }
     }
 
-    /// A call from outside this node's handlers that brings an identity: over HTTP, from a broker. Refused while the
-    /// node drains.
+    /// A call that starts a conversation on this node. Refused while the node drains.
+    #[must_use]
+    pub fn root() -> Self {
+        Request::new(Origin::Root)
+    }
+
+    /// A call from outside this node's handlers that brings an identity, made by [`root_identity`] or carried over HTTP
+    /// or from a broker. Refused while the node drains.
     #[must_use]
     pub fn outside(identity: Identity) -> Self {
         let timeout = identity.budget;
-        Request {
-            identity,
-            timeout,
-            until: None,
-            depth: 0,
-            outside: true,
-        }
+        Request { timeout, ..Request::new(Origin::Outside(Box::new(identity))) }
     }
 
     /// A call that a handler makes: it inherits everything, one hop further, and cannot outlive its parent's budget.
     #[must_use]
-    pub fn nested(parent: &CallContext) -> Self {
-        Request {
-            identity: next_hop(parent.node(), parent.identity()),
-            timeout: None,
-            until: Some(parent.deadline()),
-            depth: parent.depth() + 1,
-            outside: false,
-        }
+    pub fn nested(parent: &'a CallContext) -> Self {
+        Request { until: parent.deadline(), depth: parent.depth() + 1, ..Request::new(Origin::Nested(parent)) }
     }
 
-    /// A delivery of an event or a job, on the identity that it carries. Admitted while the node drains, because its
-    /// intake was cancelled before.
+    /// A delivery of an event or a job. Admitted while the node drains, because its intake was cancelled before.
     #[must_use]
-    pub fn delivery(identity: Identity) -> Self {
-        Request {
-            identity,
-            timeout: None,
-            until: None,
-            depth: 0,
-            outside: false,
-        }
+    pub fn delivery(identity: &'a Identity, attempt: u32) -> Self {
+        Request::new(Origin::Delivery { identity, attempt })
     }
 
     /// Sets the time budget, within what the parent has left.
@@ -79,23 +69,61 @@ impl Request {
         self
     }
 
-    /// The identity that the handler will see.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    /// Whether it comes from outside this node's handlers.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self.origin, Origin::Root | Origin::Outside(_))
     }
 
-    /// For setting principal, tenant and key.
+    /// How many messages will have led to it.
+    pub(crate) fn hops(&self) -> u8 {
+        match &self.origin {
+            Origin::Root => 0,
+            Origin::Outside(identity) => identity.hops,
+            Origin::Nested(parent) => parent.identity().hops.saturating_add(1),
+            Origin::Delivery { identity, .. } => identity.hops,
+        }
+    }
+
+    /// On whose behalf it is made.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        match &self.origin {
+            Origin::Root => None,
+            Origin::Outside(identity) => identity.who.as_deref(),
+            Origin::Nested(parent) => parent.identity().who.as_deref(),
+            Origin::Delivery { identity, .. } => identity.who.as_deref(),
+        }
+    }
+
+    /// The identity that the handler sees.
     #[must_use]
-    pub fn identity_mut(&mut self) -> &mut Identity {
-        &mut self.identity
+    pub fn into_identity(self, node: &NodeCore) -> Identity {
+        match self.origin {
+            Origin::Root => root_identity(node),
+            Origin::Outside(identity) => *identity,
+            Origin::Nested(parent) => next_hop(node, parent.identity()),
+            Origin::Delivery { identity, attempt } => {
+                let mut identity = identity.clone();
+                identity.attempt = attempt;
+                identity
+            }
+        }
     }
 
     /// When this call ends, if it starts at `now` and its endpoint gives it `budget` by default.
-    pub(crate) fn deadline(&self, now: Stamp, budget: Duration) -> Stamp {
-        let own = now + self.timeout.unwrap_or(budget);
-        self.until.map_or(own, |until| own.min(until))
+    #[must_use]
+    pub fn deadline(&self, now: Stamp, budget: Duration) -> Stamp {
+        (now + self.timeout.unwrap_or(budget)).min(self.until)
     }
+}
+
+/// The identity of a message that starts a conversation on this node.
+#[must_use]
+pub fn root_identity(node: &NodeCore) -> Identity {
+    let id = node.ids().message();
+    let mut identity = Identity::root(id);
+    identity.correlation = node.ids().correlation();
+    identity.trace = TraceContext { trace_id: identity.correlation.as_u128(), span_id: span_of(id), flags: 1 };
+    identity
 }
 
 /// The identity of what a message causes: a fresh id in the same conversation and trace, one hop further.

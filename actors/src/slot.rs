@@ -2,6 +2,14 @@
 
 use std::sync::Arc;
 
+/// A look at what a slot holds.
+#[cfg(not(roadshow_loom))]
+pub(crate) type Peek<T> = arc_swap::Guard<Option<Arc<T>>>;
+
+/// A look at what a slot holds.
+#[cfg(roadshow_loom)]
+pub(crate) type Peek<T> = Box<Option<Arc<T>>>;
+
 /// Holds an `Arc` or nothing.
 #[cfg(not(roadshow_loom))]
 #[derive(Debug)]
@@ -15,6 +23,11 @@ impl<T> Slot<T> {
 
     pub(crate) fn load(&self) -> Option<Arc<T>> {
         self.0.load_full()
+    }
+
+    /// Looks at the value without counting a reference; meant to be held for the length of one poll.
+    pub(crate) fn peek(&self) -> Peek<T> {
+        self.0.load()
     }
 
     pub(crate) fn store(&self, value: Option<Arc<T>>) {
@@ -41,6 +54,10 @@ impl<T> Slot<T> {
 
     pub(crate) fn load(&self) -> Option<Arc<T>> {
         crate::sync::lock(&self.0).clone()
+    }
+
+    pub(crate) fn peek(&self) -> Peek<T> {
+        Box::new(self.load())
     }
 
     pub(crate) fn store(&self, value: Option<Arc<T>>) {

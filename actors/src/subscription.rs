@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use crate::admission::Held;
+use crate::call::spend_budget;
 use crate::crashes::Crashes;
 use crate::delivery_outcome::Outcome;
 use crate::endpoint::{Endpoint, EndpointCore};
@@ -119,7 +120,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     /// Takes one delivery and starts it. Dropped midway, it gives back what it holds.
     async fn take_one(self: &Arc<Self>, deliveries: &mut Deliveries) -> Result<(), TakeEnd> {
-        poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
+        spend_budget().await;
         self.rest().await;
         let core = self.endpoint.core();
         let early = match core.has_free_permit() {
@@ -171,17 +172,13 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             None => gate.wait().await.map_err(|_refused| TakeEnd::Refused)?,
         };
         let attempt = delivery.begin();
-        let mut identity = delivery.envelope().identity.clone();
-        identity.attempt = attempt;
-        let sink = DeliverySink {
-            subscriber: Arc::clone(self),
-            delivery,
-            attempt,
-        };
-        let mut call = Some((event, Request::delivery(identity), permit, incarnation, sink));
+        let envelope = delivery.shared_envelope();
+        let sink = DeliverySink { subscriber: Arc::clone(self), delivery, attempt };
+        let mut call = Some((event, permit, sink));
         poll_fn(|cx| {
-            if let Some((event, request, permit, incarnation, sink)) = call.take() {
-                self.endpoint.deliver(event, request, permit, incarnation, sink, cx);
+            if let Some((event, permit, sink)) = call.take() {
+                let request = Request::delivery(&envelope.identity, attempt);
+                self.endpoint.deliver(event, request, permit, &incarnation, sink, cx);
             }
             Poll::Ready(())
         })

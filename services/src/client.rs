@@ -61,13 +61,18 @@ impl CallOptions {
         self
     }
 
-    fn request(self, node: &NodeCore) -> Request {
-        let mut request = Request::root(node);
-        self.apply(request.identity_mut());
+    fn request(self, node: &NodeCore) -> Request<'static> {
+        let request = Request::outside(self.identity(node));
         match self.timeout {
             Some(timeout) => request.with_timeout(timeout),
             None => request,
         }
+    }
+
+    fn identity(&self, node: &NodeCore) -> Identity {
+        let mut identity = roadshow_actors::root_identity(node);
+        self.apply(&mut identity);
+        identity
     }
 
     fn apply(&self, identity: &mut Identity) {
@@ -112,7 +117,7 @@ impl Client {
     /// # Cancel safety
     /// A handler that has started runs to its end when the future is dropped.
     pub async fn call<C: Command>(&self, input: C) -> Result<C::Reply, Failure> {
-        dispatch::call(&self.node, input, Request::root(&self.node)).await
+        dispatch::call(&self.node, input, Request::root()).await
     }
 
     /// As [`Client::call`], on somebody's behalf and with a time budget.
@@ -143,8 +148,7 @@ impl Client {
     /// # Errors
     /// `exhausted` or `unavailable` when the bridge did not take it.
     pub async fn emit<E: Event>(&self, event: E) -> Result<(), Failure> {
-        let request = CallOptions::default().request(&self.node);
-        dispatch::emit(&self.node, event, request.identity().clone()).await
+        dispatch::emit(&self.node, event, roadshow_actors::root_identity(&self.node)).await
     }
 
     /// Publishes an event that is JSON already.
@@ -154,7 +158,7 @@ impl Client {
     pub async fn emit_json(&self, event: &EventNameBuf, payload: Bytes, options: CallOptions) -> Result<(), Failure> {
         serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
             .map_err(|error| Failure::invalid(format!("the payload of {} is no JSON: {error}", event.as_str())))?;
-        let identity = options.request(&self.node).identity().clone();
+        let identity = options.identity(&self.node);
         dispatch::publish(&self.node, event.key(), Payload::Bytes(payload), identity).await
     }
 
@@ -205,6 +209,6 @@ impl<C: Command> Handle<C> {
     /// # Errors
     /// As [`Client::call`].
     pub async fn call(&self, input: C) -> Result<C::Reply, Failure> {
-        self.route.endpoint.call(input, Request::root(&self.node)).await
+        self.route.endpoint.call(input, Request::root()).await
     }
 }

@@ -46,7 +46,7 @@ impl Context {
             .await
     }
 
-    async fn call_request<C: Command>(&self, input: C, request: Request) -> Result<C::Reply, Failure> {
+    async fn call_request<C: Command>(&self, input: C, request: Request<'_>) -> Result<C::Reply, Failure> {
         let service = self.0.incarnation().service();
         if !service.may_call(C::ADDRESS) {
             let text = format!("{} does not declare that it calls {}", service.id(), C::ADDRESS);

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -53,7 +52,7 @@ where
         self
     }
 
-    fn call_encoded(&self, payload: Bytes, request: Request) -> BoxFuture<'_, Result<Bytes, Failure>> {
+    fn call_encoded<'a>(&'a self, payload: Bytes, request: Request<'a>) -> BoxFuture<'a, Result<Bytes, Failure>> {
         async move {
             let input: In = codec::decode_json(&payload).map_err(|error| not_executed(error.into()))?;
             let reply = self.endpoint.call(input, request).await?;
@@ -68,7 +67,7 @@ where
 }
 
 /// Calls wherever the command is served.
-pub(crate) async fn call<C: Command>(node: &Arc<NodeCore>, input: C, request: Request) -> Result<C::Reply, Failure> {
+pub(crate) async fn call<C: Command>(node: &Arc<NodeCore>, input: C, request: Request<'_>) -> Result<C::Reply, Failure> {
     let route = node.resolve(C::ADDRESS.key()).await?;
     if let Route::Local(endpoint) = &route
         && !node.codec_always()
@@ -92,7 +91,7 @@ pub(crate) async fn call_json(
     node: &Arc<NodeCore>,
     address: AddressKey<'_>,
     payload: Bytes,
-    request: Request,
+    request: Request<'_>,
 ) -> Result<Bytes, Failure> {
     let route = node.resolve(address).await?;
     call_route(&route, address, payload, request).await
@@ -102,7 +101,7 @@ async fn call_route(
     route: &Route,
     address: AddressKey<'_>,
     payload: Bytes,
-    request: Request,
+    request: Request<'_>,
 ) -> Result<Bytes, Failure> {
     match route {
         Route::Local(endpoint) => endpoint.call_encoded(payload, request).await,
@@ -127,7 +126,7 @@ pub(crate) async fn publish(
     payload: Payload,
     identity: Identity,
 ) -> Result<(), Failure> {
-    poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
+    roadshow_actors::spend_budget().await;
     let bridge = node.event_bridge()?;
     let EventSubject { name, subject } = node.event_subject(event);
     let mut envelope = Envelope::event(subject, name, identity, payload);

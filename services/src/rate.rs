@@ -11,7 +11,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota};
 use roadshow_actors::RateLimit as Limit;
-use roadshow_bridges::{Failure, Identity};
+use roadshow_bridges::{Failure, Who};
 
 /// How many principals, or tenants, one limit remembers.
 pub const KEYS_MAX: usize = 100_000;
@@ -92,12 +92,12 @@ impl RateLimits {
 }
 
 impl Limit for RateLimits {
-    fn check(&self, identity: &Identity) -> Result<(), Failure> {
+    fn check(&self, who: Option<&Who>) -> Result<(), Failure> {
         if let Some(limiter) = &self.all {
             limiter.check().map_err(|not_until| exhausted("calls", &not_until))?;
         }
         for keyed in &self.keyed {
-            keyed.check(identity)?;
+            keyed.check(who)?;
         }
         Ok(())
     }
@@ -115,10 +115,10 @@ impl Keyed {
     }
 
     /// Calls of nobody in particular share one count.
-    fn check(&self, identity: &Identity) -> Result<(), Failure> {
+    fn check(&self, who: Option<&Who>) -> Result<(), Failure> {
         let (key, what) = match self.by {
-            By::Principal => (identity.principal(), "calls of this principal"),
-            By::Tenant => (identity.tenant(), "calls of this tenant"),
+            By::Principal => (who.and_then(|who| who.principal.as_deref()), "calls of this principal"),
+            By::Tenant => (who.and_then(|who| who.tenant.as_deref()), "calls of this tenant"),
         };
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.limiter.retain_recent();
@@ -148,23 +148,24 @@ fn exhausted(what: &str, not_until: &NotUntil<governor::clock::QuantaInstant>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roadshow_bridges::MessageId;
 
     fn one() -> RateLimit {
         RateLimit::per_minute(NonZeroU32::MIN)
     }
 
-    fn of(principal: &str) -> Identity {
-        Identity::root(MessageId::from_u128(1)).with_principal(principal)
+    fn of(principal: &str) -> Who {
+        let mut who = Who::default();
+        who.principal = Some(principal.into());
+        who
     }
 
     #[test]
     fn one_principal_does_not_use_up_anothers_limit() {
         let mut limits = RateLimits::default();
         limits.per_principal(one());
-        assert!(limits.check(&of("ada")).is_ok());
-        assert!(limits.check(&of("bob")).is_ok());
-        let failure = limits.check(&of("ada")).unwrap_err();
+        assert!(limits.check(Some(&of("ada"))).is_ok());
+        assert!(limits.check(Some(&of("bob"))).is_ok());
+        let failure = limits.check(Some(&of("ada"))).unwrap_err();
         assert_eq!(failure.code, roadshow_bridges::Code::Exhausted);
         assert!(failure.details.unwrap()["retry_after_ms"].as_u64().unwrap() > 1_000);
     }
@@ -173,7 +174,7 @@ mod tests {
     fn the_limit_of_a_command_holds_for_everybody() {
         let mut limits = RateLimits::default();
         limits.all(one());
-        assert!(limits.check(&of("ada")).is_ok());
-        assert!(limits.check(&of("bob")).is_err());
+        assert!(limits.check(Some(&of("ada"))).is_ok());
+        assert!(limits.check(Some(&of("bob"))).is_err());
     }
 }

@@ -78,11 +78,8 @@ where
         let plain = validate.is_none() && before.is_empty() && after.is_empty();
         let run = move |input: C, call: CallContext| {
             if plain {
-                return async move {
-                    let ctx = Context::new(call);
-                    state_of::<S>(&ctx).handle(input, &ctx).await
-                }
-                .boxed();
+                let ctx = Context::new(call);
+                return async move { state_of::<S>(&ctx).handle(input, &ctx).await }.boxed();
             }
             let (before, after) = (before.clone(), after.clone());
             async move { run_guarded::<S, C>(input, Context::new(call), validate, &before, &after).await }.boxed()
@@ -150,11 +147,8 @@ where
     fn subscriber(&self, service: &Arc<ServiceCore>) -> Arc<dyn AnySubscriber> {
         let id = service.id();
         let run = |event: Arc<E>, call: CallContext| {
-            async move {
-                let ctx = Context::new(call);
-                Ok(state_of::<S>(&ctx).receive(&event, &ctx).await)
-            }
-            .boxed()
+            let ctx = Context::new(call);
+            async move { Ok(state_of::<S>(&ctx).receive(&event, &ctx).await) }.boxed()
         };
         let key_of = self
             .key_of
