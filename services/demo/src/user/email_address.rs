@@ -1,0 +1,70 @@
+//! What passes for an e-mail address: the form that browsers accept in a form field.
+//!
+//! The full grammar allows comments and quotes that no mail provider takes. Whether mail arrives, only a mail can tell.
+
+/// Longest whole address and longest part before the at sign, in bytes; a path of SMTP has no room for more.
+const BYTES_MAX: usize = 254;
+const LOCAL_BYTES_MAX: usize = 64;
+const LABEL_BYTES_MAX: usize = 63;
+
+/// Says what is wrong with an address; it is not repeated.
+pub(crate) fn email_problem(text: &str) -> Option<&'static str> {
+    if text.len() > BYTES_MAX {
+        return Some("is longer than 254 bytes");
+    }
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return Some("is no e-mail address: it has no @");
+    };
+    let of_local = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    if local.is_empty() || local.len() > LOCAL_BYTES_MAX || !local.bytes().all(of_local) {
+        return Some("is no e-mail address: the part before the @ is not valid");
+    }
+    if !domain.split('.').all(is_label) {
+        return Some("is no e-mail address: the part after the @ is no domain");
+    }
+    None
+}
+
+fn is_label(label: &str) -> bool {
+    let of_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=LABEL_BYTES_MAX).contains(&label.len())
+        && label.bytes().all(of_label)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_people_pass_and_slips_do_not() {
+        let good = [
+            "ada@example.org",
+            "a.b+c@x-y.example",
+            "root@localhost",
+            "O'Hara@example.org",
+        ];
+        for text in good {
+            assert_eq!(email_problem(text), None, "{text}");
+        }
+        let long = format!("{}@example.org", "a".repeat(65));
+        let wrong = [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "ada@@example.org",
+            "ada@example..org",
+            "ada@-example.org",
+            "ada@example.org.",
+            "ada lovelace@example.org",
+            "ada@exam ple.org",
+            "ada@example.org\n",
+            &long,
+        ];
+        for text in wrong {
+            assert!(email_problem(text).is_some(), "{text}");
+        }
+    }
+}
