@@ -80,7 +80,11 @@ impl<In, Out> Endpoint<In, Out> {
     pub(crate) fn try_admit(&self) -> Option<Held<&EndpointCore>> {
         let core = &*self.core;
         let admitted = core.lanes.is_none() && core.permits.try_acquire();
-        admitted.then_some(Held { core: Some(core), lane: None, permit: true })
+        admitted.then_some(Held {
+            core: Some(core),
+            lane: None,
+            permit: true,
+        })
     }
 
     /// Takes a permit, after a turn in `lane` where order is kept per key.

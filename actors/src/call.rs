@@ -87,7 +87,9 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let core = &self.core;
         let live = core.service.gate().peek();
         let Some(incarnation) = &*live else { return First::Shut };
-        let Some(Admitted { input, request, permit }) = admitted.take() else { return First::Shut };
+        let Some(Admitted { input, request, permit }) = admitted.take() else {
+            return First::Shut;
+        };
         let inline = core.polls_inline(request.depth);
         let (mut running, id) = self.start(input, request, deadline, incarnation, inline);
         if inline && let Poll::Ready(ended) = running.poll(cx) {
@@ -97,7 +99,9 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         }
         let (reply, answer) = oneshot::channel();
         let work = self.work(running, id, deadline, started, incarnation);
-        core.node().runtime().spawn(Driver::new(work, permit.into_owned(core), reply));
+        core.node()
+            .runtime()
+            .spawn(Driver::new(work, permit.into_owned(core), reply));
         First::HandedOver(answer)
     }
 
@@ -154,7 +158,14 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         incarnation: &Arc<Incarnation>,
     ) -> Work<Out> {
         let (incarnation, core) = (Arc::clone(incarnation), Arc::clone(&self.core));
-        Work { running, incarnation, core, id, deadline, started }
+        Work {
+            running,
+            incarnation,
+            core,
+            id,
+            deadline,
+            started,
+        }
     }
 }
 

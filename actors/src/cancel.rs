@@ -71,11 +71,6 @@ impl Cancellations {
     pub(crate) fn forget(&self, id: MessageId) {
         lock_std(self.shard(id)).remove(&id);
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock_std(shard).len()).sum()
-    }
 }
 
 #[cfg(test)]

@@ -158,7 +158,8 @@ impl NodeCore {
             .ok_or_else(|| Failure::unavailable("the event bridge is not connected"))
     }
 
-    pub(crate) fn set_event_bridge(&self, bridge: Option<Arc<dyn EventBridge>>) {
+    /// Publishes and subscribes through `bridge` from now on. On a running node only its bridge actor does this.
+    pub fn set_event_bridge(&self, bridge: Option<Arc<dyn EventBridge>>) {
         self.bridge.store(bridge.map(Arc::new));
     }
 
@@ -250,6 +251,13 @@ impl NodeCore {
     #[must_use]
     pub fn routes(&self) -> Arc<Routes> {
         self.routes.load_full()
+    }
+
+    /// Publishes a changed routing table. On a running node only the router does this: there is one writer.
+    pub fn change_routes(&self, change: impl FnOnce(&mut Routes)) {
+        let mut routes = Routes::clone(&self.routes());
+        change(&mut routes);
+        self.routes.store(Arc::new(routes));
     }
 
     /// The runtime on which handlers run.

@@ -225,7 +225,7 @@ mod tests {
     use futures_util::FutureExt;
 
     fn permits(total: u32, waiting_max: u32) -> Permits {
-        Permits::new(NonZeroU32::new(total).unwrap(), waiting_max)
+        Permits::new(NonZeroU32::new(total).expect("not zero"), waiting_max)
     }
 
     #[test]

@@ -33,7 +33,12 @@ enum Origin<'a> {
 
 impl<'a> Request<'a> {
     fn new(origin: Origin<'a>) -> Self {
-        Request { origin, timeout: None, until: Stamp::MAX, depth: 0 }
+        Request {
+            origin,
+            timeout: None,
+            until: Stamp::MAX,
+            depth: 0,
+        }
     }
 
     /// A call that starts a conversation on this node. Refused while the node drains.
@@ -47,13 +52,20 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn outside(identity: Identity) -> Self {
         let timeout = identity.budget;
-        Request { timeout, ..Request::new(Origin::Outside(Box::new(identity))) }
+        Request {
+            timeout,
+            ..Request::new(Origin::Outside(Box::new(identity)))
+        }
     }
 
     /// A call that a handler makes: it inherits everything, one hop further, and cannot outlive its parent's budget.
     #[must_use]
     pub fn nested(parent: &'a CallContext) -> Self {
-        Request { until: parent.deadline(), depth: parent.depth() + 1, ..Request::new(Origin::Nested(parent)) }
+        Request {
+            until: parent.deadline(),
+            depth: parent.depth() + 1,
+            ..Request::new(Origin::Nested(parent))
+        }
     }
 
     /// A delivery of an event or a job. Admitted while the node drains, because its intake was cancelled before.
@@ -122,7 +134,11 @@ pub fn root_identity(node: &NodeCore) -> Identity {
     let id = node.ids().message();
     let mut identity = Identity::root(id);
     identity.correlation = node.ids().correlation();
-    identity.trace = TraceContext { trace_id: identity.correlation.as_u128(), span_id: span_of(id), flags: 1 };
+    identity.trace = TraceContext {
+        trace_id: identity.correlation.as_u128(),
+        span_id: span_of(id),
+        flags: 1,
+    };
     identity
 }
 

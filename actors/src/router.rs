@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::core::NodeCore;
 use crate::link::Link;
-use crate::routes::{Route, Routes, Served};
+use crate::routes::{Route, Served};
 
 /// What the router is told.
 #[derive(Debug)]
@@ -58,12 +58,6 @@ impl Router {
     pub fn new(node: Arc<NodeCore>) -> Self {
         Router { node }
     }
-
-    fn publish(&self, change: impl FnOnce(&mut Routes)) {
-        let mut routes = Routes::clone(&self.node.routes());
-        change(&mut routes);
-        self.node.routes.store(Arc::new(routes));
-    }
 }
 
 impl Actor for Router {
@@ -88,10 +82,12 @@ impl Actor for Router {
         _state: &mut RouterState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            RouterMessage::Serve(served) => self.publish(|routes| routes.serve(served)),
-            RouterMessage::Withdraw(service) => self.publish(|routes| routes.withdraw(service)),
-            RouterMessage::AddLink { link, services } => self.publish(|routes| routes.add_link(link, services)),
-            RouterMessage::RemoveLink(name) => self.publish(|routes| routes.remove_link(&name)),
+            RouterMessage::Serve(served) => self.node.change_routes(|routes| routes.serve(served)),
+            RouterMessage::Withdraw(service) => self.node.change_routes(|routes| routes.withdraw(service)),
+            RouterMessage::AddLink { link, services } => {
+                self.node.change_routes(|routes| routes.add_link(link, services));
+            }
+            RouterMessage::RemoveLink(name) => self.node.change_routes(|routes| routes.remove_link(&name)),
             RouterMessage::Resolve(address, reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.node.routes().resolve(address.key()));

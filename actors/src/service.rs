@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use roadshow_bridges::{Address, ServiceId};
-use roadshow_supervision::Panicked;
+use roadshow_supervision::{Panicked, PanickedExcused};
 use tracing::debug;
 
 use crate::core::NodeCore;
@@ -217,7 +217,8 @@ impl Actor for ServiceActor {
         state: &mut ServiceArguments,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ServiceMessage::Crashed { message, counted } => Err(Box::new(Panicked(message))),
+            ServiceMessage::Crashed { message, counted: true } => Err(Box::new(Panicked(message))),
+            ServiceMessage::Crashed { message, counted: false } => Err(Box::new(PanickedExcused(message))),
             ServiceMessage::Answered => {
                 (state.on_healthy)();
                 Ok(())

@@ -173,7 +173,11 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         };
         let attempt = delivery.begin();
         let envelope = delivery.shared_envelope();
-        let sink = DeliverySink { subscriber: Arc::clone(self), delivery, attempt };
+        let sink = DeliverySink {
+            subscriber: Arc::clone(self),
+            delivery,
+            attempt,
+        };
         let mut call = Some((event, permit, sink));
         poll_fn(|cx| {
             if let Some((event, permit, sink)) = call.take() {
@@ -273,7 +277,7 @@ impl<T: Send + Sync + 'static> Sink<Outcome> for DeliverySink<T> {
                 }
             }
             Ended::Late | Ended::Abandoned => {
-                subscriber.retry(delivery, attempt, None, "no end within its time budget")
+                subscriber.retry(delivery, attempt, None, "no end within its time budget");
             }
         }
     }

@@ -75,7 +75,7 @@ impl CallOptions {
         identity
     }
 
-    fn apply(&self, identity: &mut Identity) {
+    pub(crate) fn apply(&self, identity: &mut Identity) {
         if let Some(trace) = self.trace.filter(|trace| trace.is_present()) {
             let own = identity.trace.span_id;
             identity.trace = trace.with_span(own);

@@ -67,7 +67,11 @@ where
 }
 
 /// Calls wherever the command is served.
-pub(crate) async fn call<C: Command>(node: &Arc<NodeCore>, input: C, request: Request<'_>) -> Result<C::Reply, Failure> {
+pub(crate) async fn call<C: Command>(
+    node: &Arc<NodeCore>,
+    input: C,
+    request: Request<'_>,
+) -> Result<C::Reply, Failure> {
     let route = node.resolve(C::ADDRESS.key()).await?;
     if let Route::Local(endpoint) = &route
         && !node.codec_always()

@@ -53,6 +53,7 @@ mod node;
 mod rate;
 mod service;
 mod setup;
+pub mod testing;
 mod validate;
 
 pub use client::{CallOptions, Client, Handle};

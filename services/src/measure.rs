@@ -23,19 +23,16 @@ impl Measure {
     }
 
     /// A number that only grows.
-    #[must_use]
     pub fn counter(&self, name: &str, labels: &[(&'static str, &str)]) -> Counter {
         self.0.recorder().register_counter(&key(name, labels), &METADATA)
     }
 
     /// A number that goes up and down.
-    #[must_use]
     pub fn gauge(&self, name: &str, labels: &[(&'static str, &str)]) -> Gauge {
         self.0.recorder().register_gauge(&key(name, labels), &METADATA)
     }
 
     /// A distribution, in fixed buckets.
-    #[must_use]
     pub fn histogram(&self, name: &str, labels: &[(&'static str, &str)]) -> Histogram {
         self.0.recorder().register_histogram(&key(name, labels), &METADATA)
     }

@@ -21,6 +21,8 @@ pub enum ExitKind {
     Normal,
     /// Returned [`Panicked`]: one of its handlers panicked. Counted against `panics`.
     Panicked,
+    /// Returned [`PanickedExcused`]: as `Panicked`, but bounded elsewhere, so no limit counts it.
+    PanickedExcused,
     /// Returned another error, or panicked itself.
     Failed,
     /// Killed, or its task was cancelled.
@@ -37,7 +39,7 @@ impl ExitKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "normal",
-            Self::Panicked => "panicked",
+            Self::Panicked | Self::PanickedExcused => "panicked",
             Self::Failed => "failed",
             Self::Killed => "killed",
             Self::StartFailed => "start_failed",
@@ -110,6 +112,8 @@ impl Exit {
             }
             if error.is::<Panicked>() {
                 kind = ExitKind::Panicked;
+            } else if error.is::<PanickedExcused>() {
+                kind = ExitKind::PanickedExcused;
             } else if error.is::<Unrecoverable>() {
                 kind = ExitKind::Unrecoverable;
             }
@@ -139,6 +143,12 @@ pub(crate) fn causes_of(error: &(dyn Error + 'static)) -> Vec<String> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("handler panicked: {0}")]
 pub struct Panicked(pub String);
+
+/// As [`Panicked`], where something else bounds how often it can happen (a delivery that crashes its handler ends in the
+/// dead letters): the child is restarted with the backoff of `panics`, and no limit counts it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("handler panicked: {0}")]
+pub struct PanickedExcused(pub String);
 
 /// Says that trying again cannot help (credentials refused, settings contradict). The supervisor gives up at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

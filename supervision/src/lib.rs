@@ -76,7 +76,7 @@ mod tree;
 pub use budget::{Backoff, Budget, BudgetKind};
 pub use child_spec::{ChildKind, ChildSpec, OnGiveUp, Restart, Shutdown, SpecError};
 pub use event::{Event, EventKind, NoObserver, Observer};
-pub use exit::{Exit, ExitKind, GaveUp, Panicked, Unrecoverable};
+pub use exit::{Exit, ExitKind, GaveUp, Panicked, PanickedExcused, Unrecoverable};
 pub use history::History;
 pub use path::TreePath;
 pub use plan::{Action, GiveUpReason, Member, Plan, Policy, Presence, Row, Situation, plan};

@@ -230,11 +230,19 @@ fn leave(policy: &Policy<'_>, situation: &Situation<'_>) -> Action {
 /// Counts the restart against its budget and, if that holds, says who is restarted and when.
 fn spend(policy: &Policy<'_>, situation: &Situation<'_>, mut history: History, mut row: Row) -> Plan {
     let (kind, budget, in_a_row) = match situation.exit {
-        ExitKind::Panicked => (BudgetKind::Panics, policy.panics, &mut row.panics),
+        ExitKind::Panicked | ExitKind::PanickedExcused => (BudgetKind::Panics, policy.panics, &mut row.panics),
         _ => (BudgetKind::Exits, policy.exits, &mut row.exits),
     };
     *in_a_row = in_a_row.saturating_add(1);
     let nth = *in_a_row;
+    if situation.exit == ExitKind::PanickedExcused {
+        let delay = budget.backoff.delay(nth, situation.random);
+        return Plan {
+            action: restart(policy.strategy, situation, delay, kind),
+            history,
+            row,
+        };
+    }
     let give_up = |reason, history| Plan {
         action: Action::GiveUp(reason),
         history,

@@ -173,7 +173,7 @@ where
         Subscriber::new(SubscriberSpec {
             endpoint,
             read: read_event::<E>,
-            retry: self.retry.clone(),
+            retry: self.retry,
             subscription: subscription.window(window),
         })
     }

@@ -22,7 +22,8 @@ impl Model {
         let ready_for = members[ended].ready_since.map(|since| step.now.saturating_sub(since));
         let budgets = self.budgets.clone();
         self.rows[ended].retain(|kind| ready_for.is_none_or(|ready_for| ready_for < budgets[*kind].reset_after));
-        let kind = usize::from(step.exit != ExitKind::Panicked);
+        let excused = step.exit == ExitKind::PanickedExcused;
+        let kind = usize::from(step.exit != ExitKind::Panicked && !excused);
         let budget = &budgets[kind];
         match (members[ended].restart, step.exit) {
             (Restart::Temporary, _) => return Action::Leave { forget: true },
@@ -35,14 +36,16 @@ impl Model {
         } else {
             BudgetKind::Exits
         };
-        self.restarts.push((kind, step.now));
+        if !excused {
+            self.restarts.push((kind, step.now));
+        }
         self.rows[ended].push(kind);
         let in_window = self
             .restarts
             .iter()
             .filter(|(k, time)| *k == kind && *time + budget.period >= step.now)
             .count();
-        if in_window > budget.intensity as usize {
+        if !excused && in_window > budget.intensity as usize {
             let (intensity, period) = (budget.intensity, budget.period);
             return Action::GiveUp(GiveUpReason::Intensity {
                 budget: name,
@@ -51,7 +54,7 @@ impl Model {
             });
         }
         let in_a_row = self.rows[ended].iter().filter(|k| **k == kind).count() as u32;
-        if let Some(limit) = budget.consecutive.filter(|limit| in_a_row > *limit) {
+        if let Some(limit) = budget.consecutive.filter(|limit| !excused && in_a_row > *limit) {
             return Action::GiveUp(GiveUpReason::Consecutive { budget: name, limit });
         }
         let in_group = |i: usize| match strategy {
@@ -104,6 +107,7 @@ fn steps(children: usize) -> impl Generate<Value = Vec<Step>> {
     let exit = prop_oneof![
         1 => Just(ExitKind::Normal),
         4 => Just(ExitKind::Panicked),
+        2 => Just(ExitKind::PanickedExcused),
         4 => Just(ExitKind::Failed),
         1 => Just(ExitKind::Killed),
         1 => Just(ExitKind::StartFailed),

@@ -328,3 +328,33 @@ fn being_ready_long_enough_starts_the_row_again() {
         .collect();
     assert_eq!(delays, [1, 2, 4, 1, 2], "9.999 s of readiness do not reset, 10 s do");
 }
+
+#[test]
+fn an_excused_panic_backs_off_and_is_counted_by_no_limit() {
+    let (panics, exits) = (Budget::new(1, secs(10)).backoff(Backoff::new(secs(1), secs(8))), Budget::exits());
+    let policy = Policy {
+        strategy: Strategy::OneForOne,
+        auto_shutdown: AutoShutdown::Never,
+        panics: &panics,
+        exits: &exits,
+    };
+    let mut history = History::new();
+    let mut one = member(Restart::Permanent);
+    one.ready_since = None;
+    for nth in 1..=1_000 {
+        let members = [one];
+        let situation = Situation {
+            members: &members,
+            ended: 0,
+            exit: ExitKind::PanickedExcused,
+            gave_up: false,
+            now: secs(1),
+            random: 1.0,
+        };
+        let decided = plan(&policy, &situation, history);
+        let Action::Restart { delay, .. } = decided.action else { panic!("gave up at {nth}") };
+        assert_eq!(delay, panics.backoff.delay(nth, 1.0));
+        (history, one.row) = (decided.history, decided.row);
+    }
+    assert_eq!(history.count(BudgetKind::Panics), 0);
+}
