@@ -1,6 +1,7 @@
 //! Anybody may publish on a broker: no bytes and no text from outside make a parser panic or allocate without bound.
 //!
-//! `PROPTEST_CASES` sets how many cases each test runs.
+//! `PROPTEST_CASES` sets how many cases each test runs; for a million of them use `cargo test --release`, because nextest
+//! ends a test after two minutes.
 
 use std::time::Duration;
 
