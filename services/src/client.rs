@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use roadshow_actors::{CommandEndpoint, NodeCore, Request, Route};
-use roadshow_bridges::{AddressBuf, EventNameBuf, Failure, Identity, Payload, TraceContext};
+use roadshow_bridges::{AddressBuf, EventNameBuf, Failure, Identity, TraceContext};
 
 use crate::command::Command;
 use crate::dispatch::{self, CommandRoute};
 use crate::event::Event;
+use crate::outgoing::Outgoing;
 
 /// Who calls from outside, and how long there is time.
 #[derive(Clone, Debug, Default)]
@@ -139,8 +140,7 @@ impl Client {
         payload: Bytes,
         options: CallOptions,
     ) -> Result<Bytes, Failure> {
-        let request = options.request(&self.node);
-        dispatch::call_json(&self.node, address.key(), payload, request).await
+        self.outgoing(&options).call_json(address, payload).await
     }
 
     /// Publishes an event; resolves when the event bridge has it.
@@ -156,10 +156,14 @@ impl Client {
     /// # Errors
     /// `invalid` where the payload is no JSON, else as [`Client::emit`].
     pub async fn emit_json(&self, event: &EventNameBuf, payload: Bytes, options: CallOptions) -> Result<(), Failure> {
-        serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
-            .map_err(|error| Failure::invalid(format!("the payload of {} is no JSON: {error}", event.as_str())))?;
-        let identity = options.identity(&self.node);
-        dispatch::publish(&self.node, event.key(), Payload::Bytes(payload), identity).await
+        self.outgoing(&options).emit_json(event, payload).await
+    }
+
+    /// A call or an event that is about to be made, with the identity that it will have.
+    pub fn outgoing(&self, options: &CallOptions) -> Outgoing {
+        let mut identity = options.identity(&self.node);
+        identity.budget = options.timeout;
+        Outgoing::new(Arc::clone(&self.node), identity)
     }
 
     /// A handle to a local command, with the address resolved once: the quickest way to call.

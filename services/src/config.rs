@@ -39,6 +39,7 @@ pub use load::{DEFAULT_FILE, FILE_BYTES_MAX, load};
 pub use origin::Origin;
 pub use resolve::{Effective, Resolved};
 pub use secret::Secret;
+pub use suggest::nearest;
 pub use table::{Setting, settings};
 pub use url::BridgeUrl;
 

@@ -7,7 +7,8 @@ const CHARS_MAX: usize = 64;
 const ALIKE: f64 = 0.5;
 
 /// Returns the name most like `unknown`, if one is near enough.
-pub(crate) fn nearest(unknown: &str, known: impl Iterator<Item = String>) -> Option<String> {
+#[must_use]
+pub fn nearest(unknown: &str, known: impl Iterator<Item = String>) -> Option<String> {
     if unknown.len() > CHARS_MAX {
         return None;
     }

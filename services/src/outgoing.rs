@@ -1,0 +1,47 @@
+//! A call or an event from outside whose identity is known before it is sent: for fronts that tell the caller.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use roadshow_actors::{NodeCore, Request};
+use roadshow_bridges::{AddressBuf, EventNameBuf, Failure, Identity, Payload};
+
+use crate::dispatch;
+
+/// A call or an event that is about to be made; see [`Client::outgoing`](crate::Client::outgoing).
+#[derive(Debug)]
+#[must_use = "nothing is sent until it is called or emitted"]
+pub struct Outgoing {
+    node: Arc<NodeCore>,
+    identity: Identity,
+}
+
+impl Outgoing {
+    pub(crate) fn new(node: Arc<NodeCore>, identity: Identity) -> Self {
+        Outgoing { node, identity }
+    }
+
+    /// The identity that the handler will see.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// As [`Client::call_json`](crate::Client::call_json).
+    ///
+    /// # Errors
+    /// As [`Client::call_json`](crate::Client::call_json).
+    pub async fn call_json(self, address: &AddressBuf, payload: Bytes) -> Result<Bytes, Failure> {
+        dispatch::call_json(&self.node, address.key(), payload, Request::outside(self.identity)).await
+    }
+
+    /// As [`Client::emit_json`](crate::Client::emit_json).
+    ///
+    /// # Errors
+    /// As [`Client::emit_json`](crate::Client::emit_json).
+    pub async fn emit_json(self, event: &EventNameBuf, payload: Bytes) -> Result<(), Failure> {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
+            .map_err(|error| Failure::invalid(format!("the payload of {} is no JSON: {error}", event.as_str())))?;
+        dispatch::publish(&self.node, event.key(), Payload::Bytes(payload), self.identity).await
+    }
+}
