@@ -1,0 +1,117 @@
+//! The admin routes: any command, any event, the supervision tree and its failures, for whoever runs the node.
+
+use std::net::SocketAddr;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use hyper::body::Incoming;
+use roadshow_services::{AddressBuf, EventNameBuf, Failure};
+
+use crate::access;
+use crate::answer::{self, Answer};
+use crate::api;
+use crate::caller_headers;
+use crate::door::Door;
+use crate::media;
+use crate::refusal::Refusal;
+
+/// Where they are.
+pub(crate) const PREFIX: &str = "/_node/";
+
+const GETS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const POSTS: HeaderValue = HeaderValue::from_static("OPTIONS, POST");
+
+/// What an admin route does.
+enum Act<'p> {
+    Call(&'p str),
+    Emit(&'p str),
+    Tree,
+    Failures,
+}
+
+/// Answers a request below [`PREFIX`].
+pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+    access::check(peer, parts, door.token.as_ref())?;
+    let act = act_of(parts.uri.path()).ok_or_else(Refusal::no_such_path)?;
+    let allow = match act {
+        Act::Call(_) | Act::Emit(_) => POSTS,
+        Act::Tree | Act::Failures => GETS,
+    };
+    if parts.method == Method::OPTIONS {
+        return Ok(api::methods(&allow));
+    }
+    if !allow
+        .to_str()
+        .unwrap_or_default()
+        .split(", ")
+        .any(|method| method == parts.method.as_str())
+    {
+        return Err(Refusal::method_not_allowed(&allow));
+    }
+    match act {
+        Act::Tree => Ok(answer::json(StatusCode::OK, &door.node.tree())),
+        Act::Failures => Ok(answer::json(StatusCode::OK, &door.node.failures())),
+        Act::Call(path) => call(door, path, parts, body).await,
+        Act::Emit(name) => emit(door, name, parts, body).await,
+    }
+}
+
+fn act_of(path: &str) -> Option<Act<'_>> {
+    match path.strip_prefix(PREFIX)? {
+        "tree" => Some(Act::Tree),
+        "failures" => Some(Act::Failures),
+        path => {
+            let (act, rest) = path.split_once('/')?;
+            match act {
+                "call" => Some(Act::Call(rest)),
+                "emit" => Some(Act::Emit(rest)),
+                _ => None,
+            }
+        }
+    }
+}
+
+async fn call(door: &Door, path: &str, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+    let segments: Vec<&str> = path.split('/').collect();
+    let [service, version, command] = segments[..] else {
+        return Err(Refusal::no_such_path());
+    };
+    let address: AddressBuf = format!("{service}.{version}.{command}").parse().map_err(invalid)?;
+    before_any(door, parts)?;
+    let options = caller_headers::trusted_options(&parts.headers, door.node.limits().timeout_max);
+    let options = options.map_err(Refusal::before)?;
+    let read = door.bodies.read_json(&parts.headers, body, true).await?;
+    let answer = api::call(door, &address, read.bytes, &options, StatusCode::OK).await;
+    drop(read.held);
+    Ok(answer)
+}
+
+async fn emit(door: &Door, name: &str, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+    let event: EventNameBuf = name.parse().map_err(invalid)?;
+    before_any(door, parts)?;
+    let options = caller_headers::trusted_options(&parts.headers, door.node.limits().timeout_max);
+    let options = options.map_err(Refusal::before)?;
+    let read = door.bodies.read_json(&parts.headers, body, true).await?;
+    let outgoing = door.node.client().outgoing(&options);
+    let identity = outgoing.identity().clone();
+    let mut answer = match outgoing.emit_json(&event, read.bytes).await {
+        Ok(()) => answer::empty(StatusCode::ACCEPTED),
+        Err(failure) => Refusal::from(failure).into_answer(),
+    };
+    api::tell_conversation(&mut answer, &identity);
+    Ok(answer)
+}
+
+fn before_any(door: &Door, parts: &Parts) -> Result<(), Refusal> {
+    if door.is_draining() {
+        return Err(Refusal::draining());
+    }
+    if !media::takes_json(&parts.headers) {
+        return Err(Refusal::not_acceptable());
+    }
+    Ok(())
+}
+
+fn invalid(error: impl std::fmt::Display) -> Refusal {
+    Refusal::before(Failure::invalid(error.to_string()))
+}

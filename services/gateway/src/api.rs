@@ -1,0 +1,130 @@
+//! One request to a command's own route: found, let in, read, called, answered.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use hyper::body::{Body, Incoming};
+use roadshow_services::{AddressBuf, CallOptions, Failure, Identity};
+use tokio::time::timeout;
+
+use crate::answer::{self, Answer, JSON};
+use crate::authenticate::{Authenticate, Caller, RequestHead};
+use crate::caller_headers::{self, CORRELATION, TRACEPARENT};
+use crate::door::Door;
+use crate::input;
+use crate::media;
+use crate::refusal::Refusal;
+use crate::routes::{Found, Route};
+
+/// How long an authentication hook may take.
+const AUTHENTICATION_MAX: Duration = Duration::from_secs(5);
+
+/// Answers a request below `/api/`.
+pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+    let (route, values) = match door.routes.find(&parts.method, parts.uri.path()) {
+        Found::Command(route, values) => (route, values),
+        Found::Methods(allow) => return Ok(methods(allow)),
+        Found::WrongMethod(allow) => return Err(Refusal::method_not_allowed(allow)),
+        Found::Nothing => return Err(Refusal::no_such_path()),
+    };
+    if door.is_draining() {
+        return Err(Refusal::draining());
+    }
+    let caller = let_in(door, peer, parts, route).await?;
+    if !media::takes_json(&parts.headers) {
+        return Err(Refusal::not_acceptable());
+    }
+    let timeout_max = door.node.limits().timeout_max;
+    let mut options = caller_headers::options(&parts.headers, timeout_max).map_err(Refusal::before)?;
+    options.principal = caller.principal;
+    options.tenant = caller.tenant;
+    let read = if route.has_body {
+        door.bodies.read_json(&parts.headers, body, false).await?
+    } else if body.is_end_stream() {
+        door.bodies.read(&parts.headers, body).await?
+    } else {
+        let text = format!("a {} brings its input in the query and takes no body", parts.method);
+        return Err(Refusal::before(Failure::invalid(text)));
+    };
+    let input = input::merge(route, &values, parts.uri.query(), read.bytes).map_err(Refusal::before)?;
+    let answer = call(door, &route.address, input, &options, route.status).await;
+    drop(read.held);
+    Ok(answer)
+}
+
+/// Calls a command and tells what it answered, in which conversation.
+pub(crate) async fn call(
+    door: &Door,
+    address: &AddressBuf,
+    input: Bytes,
+    options: &CallOptions,
+    status: StatusCode,
+) -> Answer {
+    let outgoing = door.node.client().outgoing(options);
+    let identity = outgoing.identity().clone();
+    let mut answer = match outgoing.call_json(address, input).await {
+        Ok(reply) => success(status, reply),
+        Err(failure) => Refusal::from(failure).into_answer(),
+    };
+    tell_conversation(&mut answer, &identity);
+    answer
+}
+
+/// Names the conversation and the trace that a request belongs to.
+pub(crate) fn tell_conversation(answer: &mut Answer, identity: &Identity) {
+    let value = |text: String| HeaderValue::from_str(&text).expect("ids are made of digits");
+    let headers = answer.headers_mut();
+    headers.insert(CORRELATION, value(identity.correlation.to_string()));
+    headers.insert(TRACEPARENT, value(identity.trace.to_string()));
+}
+
+/// A reply of `null` is no content: 204 where the route answers 200, else the route's status with nothing in it.
+fn success(status: StatusCode, reply: Bytes) -> Answer {
+    match status {
+        StatusCode::OK if *reply == *b"null" => answer::empty(StatusCode::NO_CONTENT),
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => answer::empty(status),
+        _ if *reply == *b"null" => answer::empty(status),
+        _ => answer::content(status, JSON, reply),
+    }
+}
+
+/// What OPTIONS answers: the methods, and nothing about other origins.
+pub(crate) fn methods(allow: &HeaderValue) -> Answer {
+    let mut answer = answer::empty(StatusCode::NO_CONTENT);
+    answer.headers_mut().insert(http::header::ALLOW, allow.clone());
+    answer
+}
+
+/// Lets everybody in at a public route, and only whom the hook lets in at any other.
+async fn let_in(door: &Door, peer: SocketAddr, parts: &Parts, route: &Route) -> Result<Caller, Refusal> {
+    if route.public {
+        return Ok(Caller::anonymous());
+    }
+    let Some(hook) = &door.authenticate else {
+        return Err(Refusal::unauthenticated(
+            "this route is closed, and the node has no way to authenticate callers",
+        ));
+    };
+    let head = RequestHead {
+        method: &parts.method,
+        path: parts.uri.path(),
+        headers: &parts.headers,
+        peer,
+        command: &route.address,
+    };
+    ask(&**hook, &head).await.map_err(Refusal::before)
+}
+
+async fn ask(hook: &dyn Authenticate, head: &RequestHead<'_>) -> Result<Caller, Failure> {
+    let asked = AssertUnwindSafe(async { hook.authenticate(head).await }).catch_unwind();
+    match timeout(AUTHENTICATION_MAX, asked).await {
+        Ok(Ok(decided)) => decided,
+        Ok(Err(_panic)) => Err(Failure::internal("the authentication hook panicked")),
+        Err(_elapsed) => Err(Failure::unavailable("the authentication hook did not decide in time")),
+    }
+}

@@ -1,0 +1,73 @@
+//! Where a node is: the host and port of its URL.
+
+use http::Uri;
+
+use super::ClientError;
+
+/// The host and port of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// As one connects to it: without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// As the Host header and people name it.
+    pub(crate) authority: String,
+}
+
+impl Target {
+    pub(crate) fn parse(url: &str) -> Result<Target, ClientError> {
+        let wrong = |problem| ClientError::Url {
+            url: url.to_owned(),
+            problem,
+        };
+        let uri: Uri = url.parse().map_err(|_| wrong("expected http://host:port"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(wrong("nodes are reached over http, not https")),
+            _ => return Err(wrong("expected http://host:port")),
+        }
+        let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("it has a user in it: give a token instead"));
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(wrong("it has a path: the host and the port are enough"));
+        }
+        let port = uri.port_u16().unwrap_or(80);
+        let host = authority.host();
+        Ok(Target {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port,
+            authority: format!("{host}:{port}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_of_a_node_has_a_host_and_perhaps_a_port() {
+        let table = [
+            ("http://127.0.0.1:8080", Some(("127.0.0.1", 8080))),
+            ("http://localhost:8080/", Some(("localhost", 8080))),
+            ("http://[::1]:9", Some(("::1", 9))),
+            ("http://shop.example", Some(("shop.example", 80))),
+            ("https://shop.example", None),
+            ("shop.example:80", None),
+            ("nats://shop.example", None),
+            ("http://", None),
+            ("http://u:p@shop.example", None),
+            ("http://shop.example/api", None),
+            ("http://shop.example?x", None),
+            ("http://shop.example:99999", None),
+            ("", None),
+        ];
+        for (url, expected) in table {
+            let target = Target::parse(url).ok();
+            let found = target.as_ref().map(|target| (target.host.as_str(), target.port));
+            assert_eq!(found, expected, "{url:?}");
+        }
+    }
+}

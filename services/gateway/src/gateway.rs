@@ -1,0 +1,164 @@
+//! The gateway as a part of a node: what it is told, and how it starts.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use roadshow_services::config::Secret;
+use roadshow_services::{Component, FactoryError, NodeView, RunningComponent};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::authenticate::Authenticate;
+use crate::body::BodyLimits;
+use crate::door::Door;
+use crate::routes::Routes;
+use crate::running::{ConnectionLimits, RunningGateway};
+
+/// The HTTP door of a node, to be added with [`NodeBuilder::component`](roadshow_services::NodeBuilder::component).
+///
+/// It listens before anything else of the node starts and closes last. Its location is the bound `host:port`.
+#[derive(Clone)]
+#[must_use]
+pub struct Gateway {
+    address: SocketAddr,
+    token: Option<Secret>,
+    authenticate: Option<Arc<dyn Authenticate>>,
+    body_limit: Option<usize>,
+    body_timeout: Duration,
+    bodies_limit: usize,
+    limits: ConnectionLimits,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// The component's name in the tree.
+    pub const NAME: &'static str = "gateway";
+
+    /// A gateway that listens on an address; port 0 lets the system choose.
+    pub fn new(address: SocketAddr) -> Self {
+        Gateway {
+            address,
+            token: None,
+            authenticate: None,
+            body_limit: None,
+            body_timeout: Duration::from_secs(30),
+            bodies_limit: 64 << 20,
+            limits: ConnectionLimits::default(),
+        }
+    }
+
+    /// Sets the bearer token that opens the admin routes from other machines. Without one they are for this machine only.
+    pub fn token(mut self, token: Secret) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Sets who decides about callers at routes that are not public. Without one these routes answer 401.
+    pub fn authenticate(mut self, hook: impl Authenticate) -> Self {
+        self.authenticate = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets the largest body of a request, in bytes. Default: the node's payload limit.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Sets what all bodies being read or worked on may hold together, in bytes; more are refused with 503. Default 64 MiB.
+    pub fn bodies_limit(mut self, bytes: usize) -> Self {
+        self.bodies_limit = bytes;
+        self
+    }
+
+    /// Sets how long a client may take to send a request's head, and how long a connection may rest between requests.
+    /// Default 10 s; the connection is then closed.
+    pub fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.header_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a client may take to send a request's body. Default 30 s; then 408.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// Sets for how long a client may read nothing of an answer. Default 30 s; the connection is then closed.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_timeout = timeout;
+        self
+    }
+
+    /// Sets how many connections are served at the same time; more wait in the system's own queue. Default 1,024.
+    pub fn connections(mut self, most: NonZeroUsize) -> Self {
+        self.limits.connections = most;
+        self
+    }
+
+    fn door(&self, node: NodeView) -> Result<Door, FactoryError> {
+        if self.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
+            return Err("the admin token is empty: leave it out, or give it a text that cannot be guessed".into());
+        }
+        let routes = Routes::new(&node.commands()).map_err(|problems| problems.join("; "))?;
+        Ok(Door {
+            routes,
+            token: self.token.clone(),
+            authenticate: self.authenticate.clone(),
+            bodies: BodyLimits {
+                bytes_max: self.body_limit.unwrap_or(node.limits().payload_max),
+                timeout: self.body_timeout,
+                budget: Arc::new(Semaphore::new(self.bodies_limit.min(Semaphore::MAX_PERMITS))),
+            },
+            scrapes: Semaphore::new(1),
+            node,
+        })
+    }
+}
+
+impl Component for Gateway {
+    fn name(&self) -> &'static str {
+        Gateway::NAME
+    }
+
+    fn start(&self, node: NodeView) -> BoxFuture<'_, Result<Box<dyn RunningComponent>, FactoryError>> {
+        async move {
+            let door = Arc::new(self.door(node)?);
+            let listener = TcpListener::bind(self.address)
+                .await
+                .map_err(|error| cannot_listen(self.address, &error))?;
+            let address = listener
+                .local_addr()
+                .map_err(|error| cannot_listen(self.address, &error))?;
+            let running = RunningGateway::new(listener, address, door, self.limits);
+            Ok(Box::new(running) as Box<dyn RunningComponent>)
+        }
+        .boxed()
+    }
+}
+
+/// Says where it was tried, why it failed, and what to do.
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "something else listens there: stop it, or choose another address with --http or ROADSHOW_HTTP"
+        }
+        io::ErrorKind::PermissionDenied => "this port takes privileges: choose one above 1023",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address: choose one of its own",
+        _ => "choose another address with --http or ROADSHOW_HTTP",
+    };
+    format!("cannot listen on {address}: {error}; {advice}")
+}
