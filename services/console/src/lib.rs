@@ -1,1 +1,27 @@
-//! placeholder
+//! The command line of a Roadshow application: one [`App`] gives somebody's services every command there is.
+//!
+//! `up` runs a node; `call`, `emit` and `tree` talk to one over HTTP; `bench` measures this machine. What a command prints
+//! for programs goes to stdout as JSON, what it says to people goes to stderr, and the exit code tells how it went.
+//!
+//! This is the only crate that knows terminals, signals and exit codes, and the only one that installs process-wide
+//! things: the log subscriber and the panic hook, in `up` and nowhere else. Deliberately not here: HTTP, which is the
+//! gateway's, its client included; and bridges as a way for client commands to reach a system, which come with the
+//! adapters.
+
+mod app;
+mod bench;
+mod call;
+mod command_line;
+mod emit;
+mod end;
+mod log;
+mod payload;
+mod picture;
+mod service_flags;
+mod signals;
+mod target;
+mod tree;
+mod up;
+
+pub use app::{App, app};
+pub use service_flags::IntoServices;

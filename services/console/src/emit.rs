@@ -1,0 +1,39 @@
+//! `emit`: publishes one event.
+
+use roadshow_services::EventNameBuf;
+
+use crate::call::WhoArgs;
+use crate::end::{self, End};
+use crate::payload;
+use crate::target::TargetArgs;
+
+/// The arguments of `emit`.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct EmitArgs {
+    /// The event's name, as in user.created
+    event: EventNameBuf,
+    /// What happened: JSON, or - for stdin, or @FILE
+    #[arg(allow_negative_numbers = true)]
+    json: String,
+    #[command(flatten)]
+    who: WhoArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Emits; done once the node's event bridge has the event.
+pub(crate) async fn run(args: EmitArgs) -> End {
+    let client = match args.target.client() {
+        Ok(client) => client,
+        Err(problem) => return end::wrong_usage(&problem),
+    };
+    let payload = match payload::read(args.json).await {
+        Ok(payload) => payload,
+        Err(problem) => return end::wrong_usage(&problem),
+    };
+    match client.emit(&args.event, payload.into(), args.who.options()).await {
+        Ok(()) => End::Done,
+        Err(error) => end::unanswered(&error),
+    }
+}

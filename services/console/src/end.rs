@@ -1,0 +1,120 @@
+//! How a command ends: its exit code and what is said about it.
+//!
+//! Writing can fail when nobody reads any more (`roadshow tree | head -1`); that is not worth a panic or another code.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use roadshow_gateway::ClientError;
+use roadshow_services::{Executed, Failure};
+use serde::Serialize;
+
+/// The end of a command.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It did what was asked.
+    Done,
+    /// The call failed, or a node could not be reached, started or kept up.
+    Failed,
+    /// Arguments, settings or definitions are wrong.
+    WrongUsage,
+    /// The node stopped, but something had to be killed or abandoned.
+    Abandoned,
+    /// As somebody else decided.
+    Code(ExitCode),
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Done => ExitCode::SUCCESS,
+            End::Failed => ExitCode::from(1),
+            End::WrongUsage => ExitCode::from(2),
+            End::Abandoned => ExitCode::from(3),
+            End::Code(code) => code,
+        }
+    }
+}
+
+/// Writes a line for programs.
+pub(crate) fn print(line: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody reads any more: there is nobody to tell.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Writes lines for people.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Ends because of arguments or settings.
+pub(crate) fn wrong_usage(problem: &str) -> End {
+    tell(&format!("error: {problem}"));
+    End::WrongUsage
+}
+
+/// Ends with a problem as JSON on stderr.
+pub(crate) fn failed(problem: &impl Serialize) -> End {
+    match serde_json::to_string(problem) {
+        Ok(text) => tell(&text),
+        Err(error) => tell(&format!("error: the problem cannot be written as JSON: {error}")),
+    }
+    End::Failed
+}
+
+/// Ends because a node did not answer as asked: with its own problem, or with one that says what stood between.
+pub(crate) fn unanswered(error: &ClientError) -> End {
+    if let Some(problem) = error.problem() {
+        return failed(problem);
+    }
+    let text = error.to_string();
+    match error {
+        ClientError::Url { .. } => wrong_usage(&text),
+        ClientError::Unreachable { .. } => {
+            let text = format!("{text}; is a node up there? `up` starts one, --node URL names another");
+            failed(&Failure::unavailable(text).with_executed(Executed::No))
+        }
+        ClientError::Late { .. } => failed(&Failure::timeout(text).with_executed(Executed::Unknown)),
+        _ => failed(&Failure::unavailable(text).with_executed(Executed::Unknown)),
+    }
+}
+
+/// Ends as clap says: help and version on stdout, everything else on stderr.
+pub(crate) fn of_clap(error: &clap::Error) -> End {
+    let _ = error.print();
+    match error.exit_code() {
+        0 => End::Done,
+        _ => End::WrongUsage,
+    }
+}
+
+/// Ends with a chain of causes, outermost first: one a line, each further in than what it caused.
+pub(crate) fn gave_up(what: &str, causes: &[String]) -> End {
+    tell(&chain(what, causes));
+    End::Failed
+}
+
+fn chain(what: &str, causes: &[String]) -> String {
+    let mut text = format!("error: {what}");
+    for (depth, cause) in causes.iter().enumerate() {
+        let indent = "  ".repeat(depth + 1);
+        // A cause may bring lines of its own, which would look like further causes.
+        text.push_str(&format!("\n{indent}{}", cause.trim().replace('\n', " | ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_stands_on_a_line_of_its_own_below_what_it_caused() {
+        let causes = ["user.1 gave up".to_owned(), "no route\nto host".to_owned()];
+        assert_eq!(
+            chain("the node gave up", &causes),
+            "error: the node gave up\n  user.1 gave up\n    no route | to host"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Log lines and panics of the process: written to stderr, as text for people or as JSON for collectors.
+//!
+//! A JSON line bears the event's fields at the top, and under `span` those of the handler it was written in: service,
+//! message, correlation and trace ids. Deliberately not here: export over OTLP.
+
+use std::io::{self, IsTerminal as _};
+use std::panic::{self, PanicHookInfo};
+
+use roadshow_services::config::{LogFormat, Resolved};
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Installs the subscriber and the panic hook of this process. A subscriber that is there already is kept.
+///
+/// # Errors
+///
+/// Filter directives that cannot be read.
+pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
+    let settings = resolved.settings();
+    let filter = EnvFilter::builder()
+        .parse(&settings.log_filter)
+        .map_err(|error| format!("cannot use log_filter from {}: {error}", resolved.origin("log_filter")))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_span_events(FmtSpan::NONE);
+    let _kept = match settings.log {
+        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        _ => lines.with_ansi(wants_colours()).finish().try_init(),
+    };
+    panic::set_hook(Box::new(note_panic));
+    Ok(())
+}
+
+fn wants_colours() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !is_refused
+}
+
+/// One line for every panic, wherever it is caught.
+fn note_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload_as_str().unwrap_or("a panic without a message");
+    error!(target: "roadshow::panic", location, panic = message, "panicked");
+}

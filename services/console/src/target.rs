@@ -1,0 +1,110 @@
+//! Which node a client command talks to.
+//!
+//! An explicit `--node` beats a bridge, and a bridge beats the default. Reaching a system over its bridge comes with the
+//! adapters: until then a bridge that only they know is refused in words, never passed over.
+
+use roadshow_gateway::NodeClient;
+use roadshow_services::config::{BridgeUrl, Secret};
+
+/// The node that is meant when nobody names one.
+pub(crate) const DEFAULT_NODE: &str = "http://127.0.0.1:8080";
+
+const EVENT_BRIDGE: &str = "ROADSHOW_EVENT_BRIDGE";
+const HTTP_TOKEN: &str = "ROADSHOW_HTTP_TOKEN";
+
+/// The arguments by which every client command finds its node.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct TargetArgs {
+    /// The node to talk to [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    node: Option<String>,
+    /// The bridge over which to reach the system; only memory: so far, which means the node [env: ROADSHOW_EVENT_BRIDGE]
+    #[arg(long, value_name = "URL")]
+    event_bridge: Option<String>,
+}
+
+impl TargetArgs {
+    /// The node's client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// A URL that is none, or a bridge that client commands cannot use.
+    pub(crate) fn client(&self) -> Result<NodeClient, String> {
+        let node = self.choose(std::env::var(EVENT_BRIDGE).ok())?;
+        let client = NodeClient::new(node).map_err(|error| format!("cannot use --node: {error}"))?;
+        Ok(match std::env::var(HTTP_TOKEN) {
+            Ok(token) if !token.is_empty() => client.token(Secret::new(&token)),
+            _ => client,
+        })
+    }
+
+    fn choose(&self, variable: Option<String>) -> Result<&str, String> {
+        if let Some(node) = &self.node {
+            return Ok(node);
+        }
+        let bridge = match (&self.event_bridge, variable) {
+            (Some(url), _) => Some(("--event-bridge", url.clone())),
+            (None, Some(url)) if !url.is_empty() => Some((EVENT_BRIDGE, url)),
+            (None, _) => None,
+        };
+        let Some((origin, url)) = bridge else {
+            return Ok(DEFAULT_NODE);
+        };
+        let url: BridgeUrl = url.parse().map_err(|error| format!("cannot use {origin}: {error}"))?;
+        match url.scheme() {
+            "memory" => Ok(DEFAULT_NODE),
+            scheme => Err(format!(
+                "cannot use {origin}: reaching a system over {scheme} is not there yet; name a node with --node URL"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(node: Option<&str>, event_bridge: Option<&str>) -> TargetArgs {
+        TargetArgs {
+            node: node.map(str::to_owned),
+            event_bridge: event_bridge.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_node_beats_a_bridge_and_a_bridge_beats_the_default() {
+        let nats = || Some("nats://broker".to_owned());
+        let other = Some("http://h:1");
+        let table = [
+            (args(None, None), None, Ok(DEFAULT_NODE)),
+            (args(other, Some("nats://x")), nats(), Ok("http://h:1")),
+            (args(None, Some("memory:")), nats(), Ok(DEFAULT_NODE)),
+            (args(None, None), Some(String::new()), Ok(DEFAULT_NODE)),
+            (
+                args(None, None),
+                nats(),
+                Err("ROADSHOW_EVENT_BRIDGE: reaching a system over nats"),
+            ),
+            (
+                args(None, Some("amqp://u:secret@b")),
+                None,
+                Err("--event-bridge: reaching a system over amqp"),
+            ),
+            (
+                args(None, Some("no url")),
+                None,
+                Err("--event-bridge: a url has no spaces"),
+            ),
+        ];
+        for (args, variable, expected) in table {
+            match (args.choose(variable), expected) {
+                (Ok(node), Ok(expected)) => assert_eq!(node, expected),
+                (Err(problem), Err(expected)) => {
+                    assert!(problem.contains(expected) && !problem.contains("secret"), "{problem}");
+                }
+                (got, expected) => panic!("{got:?}, expected {expected:?}"),
+            }
+        }
+    }
+}
