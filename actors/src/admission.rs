@@ -79,8 +79,9 @@ impl<In, Out> Endpoint<In, Out> {
     /// Takes a permit that is free, where order does not matter.
     pub(crate) fn try_admit(&self) -> Option<Held<&EndpointCore>> {
         let core = &*self.core;
+        // A permit that is not held must not be made: dropping it would give back another one's.
         let admitted = core.lanes.is_none() && core.permits.try_acquire();
-        admitted.then_some(Held {
+        admitted.then(|| Held {
             core: Some(core),
             lane: None,
             permit: true,

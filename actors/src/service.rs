@@ -218,7 +218,10 @@ impl Actor for ServiceActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ServiceMessage::Crashed { message, counted: true } => Err(Box::new(Panicked(message))),
-            ServiceMessage::Crashed { message, counted: false } => Err(Box::new(PanickedExcused(message))),
+            ServiceMessage::Crashed {
+                message,
+                counted: false,
+            } => Err(Box::new(PanickedExcused(message))),
             ServiceMessage::Answered => {
                 (state.on_healthy)();
                 Ok(())

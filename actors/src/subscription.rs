@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub struct Subscriber<T> {
     subscription: Subscription,
     crashes: Mutex<Crashes>,
     paused_until: Mutex<Option<tokio::time::Instant>>,
+    subscribed: AtomicBool,
     retries: ShardedCounter,
     dead_letters: ShardedCounter,
 }
@@ -96,6 +98,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             subscription: spec.subscription,
             crashes: Mutex::default(),
             paused_until: Mutex::default(),
+            subscribed: AtomicBool::new(false),
         })
     }
 
@@ -307,6 +310,8 @@ pub trait AnySubscriber: Send + Sync + fmt::Debug + 'static {
     fn subscription(&self) -> &Subscription;
     /// Where its deliveries run.
     fn core(&self) -> &Arc<EndpointCore>;
+    /// Whether the bridge has confirmed the subscription and deliveries are taken.
+    fn is_subscribed(&self) -> bool;
     /// Takes deliveries; sends the actor word when it is over.
     fn run(self: Arc<Self>, deliveries: Deliveries, actor: ActorRef<TakingEnded>) -> Taking;
 }
@@ -320,10 +325,16 @@ impl<T: Send + Sync + 'static> AnySubscriber for Subscriber<T> {
         self.endpoint.core()
     }
 
+    fn is_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Acquire)
+    }
+
     fn run(self: Arc<Self>, deliveries: Deliveries, actor: ActorRef<TakingEnded>) -> Taking {
         let runtime = self.endpoint.core().node().runtime().clone();
+        self.subscribed.store(true, Ordering::Release);
         Taking(runtime.spawn(async move {
-            let end = self.take(deliveries).await;
+            let end = Arc::clone(&self).take(deliveries).await;
+            self.subscribed.store(false, Ordering::Release);
             // An actor that has ended needs no word.
             let _ = actor.send_message(TakingEnded(end));
         }))

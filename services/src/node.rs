@@ -52,6 +52,7 @@ impl fmt::Debug for Inner {
 pub(crate) struct ServiceEntry {
     pub(crate) core: Arc<roadshow_actors::ServiceCore>,
     pub(crate) endpoints: Vec<Arc<roadshow_actors::EndpointCore>>,
+    pub(crate) subscribers: Vec<Arc<dyn roadshow_actors::AnySubscriber>>,
     pub(crate) optional: bool,
     pub(crate) commands: Vec<CommandContract>,
     pub(crate) subscriptions: Vec<SubscriptionContract>,

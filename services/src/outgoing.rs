@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roadshow_actors::{NodeCore, Request};
-use roadshow_bridges::{AddressBuf, EventNameBuf, Failure, Identity, Payload};
+use roadshow_bridges::{AddressBuf, EventNameBuf, Executed, Failure, Identity, Payload};
 
 use crate::dispatch;
 
@@ -40,8 +40,10 @@ impl Outgoing {
     /// # Errors
     /// As [`Client::emit_json`](crate::Client::emit_json).
     pub async fn emit_json(self, event: &EventNameBuf, payload: Bytes) -> Result<(), Failure> {
-        serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
-            .map_err(|error| Failure::invalid(format!("the payload of {} is no JSON: {error}", event.as_str())))?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(|error| {
+            let text = format!("the payload of {} is no JSON: {error}", event.as_str());
+            Failure::invalid(text).with_executed(Executed::No)
+        })?;
         dispatch::publish(&self.node, event.key(), Payload::Bytes(payload), self.identity).await
     }
 }

@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 use roadshow_bridges::{Address, ServiceId};
 use roadshow_supervision::Budget;
 
-pub(crate) use build::STATE_CHILD;
 pub(crate) use build::{BuildContext, Built};
+pub(crate) use build::{STATE_CHILD, subscription_child_id};
 pub use command_options::CommandOptions;
 pub use subscription_options::SubscriptionOptions;
 

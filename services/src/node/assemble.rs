@@ -119,6 +119,7 @@ fn entry(service: &dyn crate::service::AnyService, built: &Built) -> ServiceEntr
     ServiceEntry {
         core: Arc::clone(&built.served.service),
         endpoints: commands.chain(subscribers).collect(),
+        subscribers: built.subscribers.clone(),
         optional: built.optional,
         commands: service.commands(),
         subscriptions: service.subscriptions(),

@@ -4,7 +4,7 @@ use roadshow_actors::{GateState, Phase};
 use serde::Serialize;
 
 use super::{Inner, ServiceEntry};
-use crate::service::STATE_CHILD;
+use crate::service::{STATE_CHILD, subscription_child_id};
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,11 +50,27 @@ pub struct Readiness {
 impl ServiceEntry {
     /// Whether the node's start need not wait for it any longer.
     pub(super) fn is_settled(&self) -> bool {
-        match self.core.gate().state() {
-            GateState::Open => true,
-            GateState::Failed => self.optional,
+        match self.state() {
+            PartState::Ready => true,
+            PartState::Failed => self.optional,
             _ => false,
         }
+    }
+
+    /// Ready means that there is state to run calls on, and that the bridge has confirmed every subscription.
+    fn state(&self) -> PartState {
+        match self.core.gate().state() {
+            GateState::Open if self.unconfirmed().next().is_none() => PartState::Ready,
+            GateState::Open | GateState::Shut => PartState::NotReady,
+            GateState::Failed => PartState::Failed,
+            GateState::Stopped => PartState::Draining,
+        }
+    }
+
+    /// The subscriptions that take nothing yet.
+    fn unconfirmed(&self) -> impl Iterator<Item = &str> {
+        let waiting = self.subscribers.iter().filter(|subscriber| !subscriber.is_subscribed());
+        waiting.map(|subscriber| subscriber.core().name())
     }
 }
 
@@ -100,14 +116,9 @@ impl Inner {
 
     fn service_part(&self, service: &ServiceEntry) -> Part {
         let id = service.core.id().to_string();
-        let state = match service.core.gate().state() {
-            GateState::Open => PartState::Ready,
-            GateState::Failed => PartState::Failed,
-            GateState::Shut => PartState::NotReady,
-            GateState::Stopped => PartState::Draining,
-        };
+        let state = service.state();
         let reason = match state {
-            PartState::NotReady | PartState::Failed => self.why_not(&id),
+            PartState::NotReady | PartState::Failed => self.why_not(&id, service),
             _ => None,
         };
         Part {
@@ -118,15 +129,21 @@ impl Inner {
         }
     }
 
-    /// The last failure of a service's state, or where it is in its start.
-    fn why_not(&self, service: &str) -> Option<String> {
+    /// What keeps a service: its last failure, where it is in its start, or a subscription without confirmation.
+    fn why_not(&self, id: &str, service: &ServiceEntry) -> Option<String> {
         let tree = self.tree.snapshot();
-        let node = tree.find(&format!("services/{service}"))?;
-        let state = node.child(STATE_CHILD)?;
-        let state_failure = state.last_failure.clone().or_else(|| node.last_failure.clone());
-        Some(match state_failure {
-            Some(failure) => format!("{}: {failure}", state.state),
-            None => state.state.to_string(),
+        let node = tree.find(&format!("services/{id}"))?;
+        let mut kept: Vec<_> = service
+            .unconfirmed()
+            .filter_map(|name| node.child(&subscription_child_id(name)))
+            .collect();
+        if service.core.gate().state() != GateState::Open {
+            kept.insert(0, node.child(STATE_CHILD)?);
+        }
+        let first = kept.first()?;
+        Some(match first.last_failure.as_ref().or(node.last_failure.as_ref()) {
+            Some(failure) => format!("{} is {}: {failure}", first.id, first.state),
+            None => format!("{} is {}", first.id, first.state),
         })
     }
 }

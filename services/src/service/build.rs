@@ -282,10 +282,15 @@ async fn start_state<S: Send + Sync + 'static>(
     Ok(actor.get_cell())
 }
 
+/// The id of a subscription's worker among its supervisor's children.
+pub(crate) fn subscription_child_id(name: &str) -> String {
+    format!("on {name}")
+}
+
 fn subscription_child(subscriber: &Arc<dyn AnySubscriber>) -> ChildSpec {
     let subscriber = Arc::clone(subscriber);
     ChildSpec::worker(
-        format!("on {}", subscriber.core().name()),
+        subscription_child_id(subscriber.core().name()),
         move |start: StartContext| {
             let subscriber = Arc::clone(&subscriber);
             async move {

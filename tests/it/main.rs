@@ -1,0 +1,12 @@
+//! End to end through the facade: what a service author and a caller see, on whole nodes.
+
+mod calls;
+mod drain;
+mod events;
+mod hang_ups;
+mod lab;
+mod nodes;
+mod options;
+mod overload;
+mod restarts;
+mod solo;
