@@ -31,13 +31,13 @@ pub(crate) struct CallArgs {
 #[group(skip)]
 pub(crate) struct WhoArgs {
     /// Who acts
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = short_text)]
     principal: Option<String>,
     /// For which tenant
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = short_text)]
     tenant: Option<String>,
     /// An idempotency key: two messages with one key mean one effect
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = short_text)]
     key: Option<String>,
 }
 
@@ -70,6 +70,14 @@ pub(crate) async fn run(args: CallArgs) -> End {
     End::Done
 }
 
+/// Reads a text that crosses the wire unshortened.
+fn short_text(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=128).contains(&text.trim().len());
+    (fits && !text.chars().any(char::is_control))
+        .then(|| text.to_owned())
+        .ok_or("expected 1 to 128 bytes without control characters")
+}
+
 /// Reads a whole number and its unit, as in `5s`.
 fn duration(text: &str) -> Result<Duration, &'static str> {
     const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
@@ -87,6 +95,14 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_fits_a_header() {
+        assert_eq!(short_text("Zoë"), Ok("Zoë".to_owned()));
+        for wrong in ["", " ", "a\nb", &"x".repeat(129)] {
+            assert!(short_text(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_time_needs_a_number_and_a_unit() {

@@ -4,7 +4,7 @@
 //! where the file's and the environment's are read, and are refused in the same words.
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Args as _, Command};
+use clap::{Arg, ArgMatches, Command};
 use roadshow_services::config::{Setting, settings};
 
 use crate::bench::BenchArgs;
@@ -42,9 +42,10 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
         .subcommand(call(name))
         .subcommand(emit(name))
         .subcommand(tree(name))
-        .subcommand(BenchArgs::augment_args(Command::new("bench").about(
+        .subcommand(with::<BenchArgs>(
+            "bench",
             "Measure this machine: calls, events, restarts, each beside its baseline",
-        ))))
+        )))
 }
 
 /// The settings that the flags of `up` give, by name.
@@ -119,26 +120,27 @@ fn call(name: &str) -> Command {
          {name} call user.1.create_user @ada.json --timeout 5s\n  \
          echo '{{\"id\":\"…\"}}' | {name} call user.1.get_user -\n\n{CLIENT_HELP}"
     );
-    CallArgs::augment_args(
-        Command::new("call")
-            .about("Call a command and print its reply")
-            .after_help(examples),
-    )
+    with::<CallArgs>("call", "Call a command and print its reply").after_help(examples)
 }
 
 fn emit(name: &str) -> Command {
     let examples =
         format!("Example: {name} emit user.created '{{\"id\":\"1\",\"email\":\"ada@example.org\"}}'\n\n{CLIENT_HELP}");
-    EmitArgs::augment_args(Command::new("emit").about("Publish an event").after_help(examples))
+    with::<EmitArgs>("emit", "Publish an event").after_help(examples)
 }
 
 fn tree(name: &str) -> Command {
     let examples = format!("Example: {name} tree --node http://127.0.0.1:9000\n\n{CLIENT_HELP}");
-    TreeArgs::augment_args(
-        Command::new("tree")
-            .about("Show the supervision tree of a node: states, restarts, last failures")
-            .after_help(examples),
+    with::<TreeArgs>(
+        "tree",
+        "Show the supervision tree of a node: states, restarts, last failures",
     )
+    .after_help(examples)
+}
+
+/// A command with the arguments `A`. What the type says of itself is for readers of the code, not of the help.
+fn with<A: clap::Args>(name: &'static str, about: &'static str) -> Command {
+    A::augment_args(Command::new(name)).about(about).long_about(None)
 }
 
 #[cfg(test)]
@@ -156,6 +158,15 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         command("shop", &[]).expect("a command line").debug_assert();
+    }
+
+    #[test]
+    fn help_says_what_commands_do_and_not_what_types_are() {
+        let help = command("shop", &[]).expect("a command line").render_help().to_string();
+        assert!(
+            help.contains("call   Call a command") && !help.contains("arguments of"),
+            "{help}"
+        );
     }
 
     #[test]

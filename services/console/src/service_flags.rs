@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Command};
 use roadshow_services::{AnyService, Service};
 
@@ -82,10 +83,17 @@ pub(crate) fn add_all(command: Command, flags: &[ServiceFlags]) -> Result<Comman
                     "two services bring flags in a group named {}: give one another name, or none with #[group(skip)]",
                     group.get_id()
                 )),
-                None => Ok((flags.augment)(command)),
+                None => Ok(augment(command, flags)),
             },
         }
     })
+}
+
+/// Adds flags and nothing else: a type of flags describes itself too, where the command has its own description.
+fn augment(command: Command, flags: &ServiceFlags) -> Command {
+    let about = Resettable::from(command.get_about().cloned());
+    let long_about = Resettable::from(command.get_long_about().cloned());
+    (flags.augment)(command).about(about).long_about(long_about)
 }
 
 fn has_group(command: &Command, group: &clap::ArgGroup) -> bool {
@@ -117,6 +125,7 @@ fn quarrel(command: &Command, arg: &clap::Arg) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// How deep.
     #[derive(clap::Args)]
     struct Depth {
         #[arg(long)]
@@ -136,7 +145,7 @@ mod tests {
         depth: Option<u32>,
     }
 
-    fn none<A: clap::Args>(used: fn(A)) -> ServiceFlags {
+    fn none<A: clap::Args + 'static>(used: fn(A)) -> ServiceFlags {
         ServiceFlags::new(move |args: A| {
             used(args);
             None::<Service<()>>
@@ -144,13 +153,19 @@ mod tests {
     }
 
     fn up() -> Command {
-        Command::new("up").arg(clap::Arg::new("http").long("http"))
+        Command::new("up")
+            .about("Run a node")
+            .arg(clap::Arg::new("http").long("http"))
     }
 
     #[test]
     fn flags_of_a_service_are_read_and_its_services_made() {
         let flags = [none(|args: Depth| assert_eq!(args.depth, Some(3)))];
         let command = add_all(up(), &flags).expect("no quarrel");
+        assert_eq!(
+            command.get_about().map(ToString::to_string).as_deref(),
+            Some("Run a node")
+        );
         let matches = command.try_get_matches_from(["up", "--depth", "3"]).expect("flags");
         let [flags] = flags;
         assert!(flags.services(&matches).expect("services").is_empty());
@@ -160,15 +175,18 @@ mod tests {
     fn flags_that_quarrel_are_found_before_clap_panics() {
         let table = [
             (
-                [none(|args: Taken| drop(args.http)), none(|_: Depth| ())],
+                [none(|args: Taken| assert!(args.http.is_some())), none(|_: Depth| ())],
                 "--http, which is taken",
             ),
             (
-                [none(|args: Depth| drop(args.depth)), none(|_: Depth| ())],
+                [none(|args: Depth| assert!(args.depth.is_some())), none(|_: Depth| ())],
                 "--depth, which is taken",
             ),
             (
-                [none(|args: Nameless| drop(args.depth)), none(|_: Depth| ())],
+                [
+                    none(|args: Nameless| assert!(args.depth.is_some())),
+                    none(|_: Depth| ()),
+                ],
                 "make it a flag",
             ),
         ];

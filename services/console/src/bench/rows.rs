@@ -144,7 +144,7 @@ mod tests {
             let rows = name
                 .measure(Duration::from_millis(140))
                 .expect("both contenders answer");
-            assert_eq!(rows.is_empty(), false, "{name:?}");
+            assert!(!rows.is_empty(), "{name:?}");
             for row in rows {
                 assert_eq!(row.name, name.as_str());
                 assert!(
