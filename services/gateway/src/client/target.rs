@@ -33,8 +33,15 @@ impl Target {
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong("it has a path: the host and the port are enough"));
         }
-        let port = uri.port_u16().unwrap_or(80);
         let host = authority.host();
+        let port = match authority
+            .as_str()
+            .strip_prefix(host)
+            .and_then(|rest| rest.strip_prefix(':'))
+        {
+            Some(port) => port.parse().map_err(|_| wrong("its port is no number up to 65535"))?,
+            None => 80,
+        };
         Ok(Target {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port,

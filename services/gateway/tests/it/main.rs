@@ -1,0 +1,12 @@
+//! The gateway from outside: real nodes, real sockets.
+
+mod admin;
+mod client;
+mod drain;
+mod hang_up;
+mod noise;
+mod routes;
+mod slow;
+mod stage;
+mod start;
+mod wire;
