@@ -19,7 +19,8 @@ use crate::admission::Held;
 use crate::call::Work;
 use crate::endpoint::EndpointCore;
 use crate::running::Ended;
-use crate::wheel::{Place, Stage};
+use crate::watch::Stage;
+use crate::wheel::Place;
 
 /// Where the end of a handler goes.
 pub(crate) trait Sink<Out>: Send + Unpin + 'static {

@@ -33,6 +33,7 @@ mod service;
 mod slot;
 mod subscription;
 mod sync;
+mod watch;
 mod wheel;
 
 pub use bridge::{BridgeActor, BridgeArguments};

@@ -11,6 +11,8 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(not(roadshow_loom))]
+use crate::sync::RegisterByRef;
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, Ordering, lock};
 
 const ONE_WAITING: u64 = 1 << 32;
@@ -203,19 +205,6 @@ impl Drop for Acquire<'_> {
         if let Some(waiter) = self.waiter.take() {
             self.permits.leave(&waiter);
         }
-    }
-}
-
-/// loom calls it `register_by_ref`, futures-util `register`.
-#[cfg(not(roadshow_loom))]
-trait RegisterByRef {
-    fn register_by_ref(&self, waker: &std::task::Waker);
-}
-
-#[cfg(not(roadshow_loom))]
-impl RegisterByRef for AtomicWaker {
-    fn register_by_ref(&self, waker: &std::task::Waker) {
-        self.register(waker);
     }
 }
 

@@ -231,6 +231,22 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 }
 
+/// A subscription that takes deliveries, until this is dropped with the task that takes them.
+struct Confirmed<T>(Arc<Subscriber<T>>);
+
+impl<T> Confirmed<T> {
+    fn mark(subscriber: &Arc<Subscriber<T>>) -> Self {
+        subscriber.subscribed.store(true, Ordering::Release);
+        Confirmed(Arc::clone(subscriber))
+    }
+}
+
+impl<T> Drop for Confirmed<T> {
+    fn drop(&mut self) {
+        self.0.subscribed.store(false, Ordering::Release);
+    }
+}
+
 /// Why a subscription takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TakeEnd {
@@ -331,10 +347,10 @@ impl<T: Send + Sync + 'static> AnySubscriber for Subscriber<T> {
 
     fn run(self: Arc<Self>, deliveries: Deliveries, actor: ActorRef<TakingEnded>) -> Taking {
         let runtime = self.endpoint.core().node().runtime().clone();
-        self.subscribed.store(true, Ordering::Release);
+        let confirmed = Confirmed::mark(&self);
         Taking(runtime.spawn(async move {
-            let end = Arc::clone(&self).take(deliveries).await;
-            self.subscribed.store(false, Ordering::Release);
+            let end = self.take(deliveries).await;
+            drop(confirmed);
             // An actor that has ended needs no word.
             let _ = actor.send_message(TakingEnded(end));
         }))

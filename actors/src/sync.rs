@@ -30,3 +30,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// loom calls it `register_by_ref`, futures-util `register`.
+#[cfg(not(roadshow_loom))]
+pub(crate) trait RegisterByRef {
+    fn register_by_ref(&self, waker: &std::task::Waker);
+}
+
+#[cfg(not(roadshow_loom))]
+impl RegisterByRef for AtomicWaker {
+    fn register_by_ref(&self, waker: &std::task::Waker) {
+        self.register(waker);
+    }
+}

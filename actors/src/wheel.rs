@@ -5,63 +5,22 @@
 //! wheel ticks only while something is in it, so an idle node sleeps. Deadlines are met within one tick (4 ms), which is
 //! far below what a deadline over a network can mean.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Stamp};
 use crate::metrics::ThreadSlot;
 use crate::sync::lock_std;
+use crate::watch::{Stage, Watch};
 
 /// How far apart two ticks are.
 pub const TICK: Duration = Duration::from_millis(4);
 const SLOTS: u64 = 1024;
 const SHARDS: usize = 8;
-
-/// What the wheel tells a handler that is still at work.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    stage: AtomicU8,
-    waker: AtomicWaker,
-    abandon: Stamp,
-}
-
-/// How late a handler is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Stage {
-    /// Before its deadline.
-    InTime = 0,
-    /// Past its deadline: its caller has been answered.
-    Late = 1,
-    /// Past `abandon_after`, or told to end: its future is dropped.
-    Abandoned = 2,
-}
-
-impl Watch {
-    pub(crate) fn stage(&self) -> Stage {
-        match self.stage.load(Ordering::Acquire) {
-            0 => Stage::InTime,
-            1 => Stage::Late,
-            _ => Stage::Abandoned,
-        }
-    }
-
-    /// Keeps the waker of the task that owns the handler.
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    fn advance(&self, stage: Stage) {
-        self.stage.fetch_max(stage as u8, Ordering::AcqRel);
-        self.waker.wake();
-    }
-}
 
 /// The place of one watch in the wheel; leaving is by [`Wheel::leave`].
 #[derive(Debug)]
@@ -116,11 +75,7 @@ fn tick_of(stamp: Stamp) -> u64 {
 impl Wheel {
     /// Enters a handler that is due at `deadline` and is dropped at `abandon`.
     pub(crate) fn enter(&self, deadline: Stamp, abandon: Stamp) -> Place {
-        let watch = Arc::new(Watch {
-            stage: AtomicU8::new(Stage::InTime as u8),
-            waker: AtomicWaker::new(),
-            abandon,
-        });
+        let watch = Arc::new(Watch::new(abandon));
         let shard_index = ThreadSlot::current().index() % SHARDS;
         let slot_index = (tick_of(deadline) % SLOTS) as usize;
         let index = {
@@ -148,7 +103,7 @@ impl Wheel {
     pub(crate) fn leave(&self, place: &Place) {
         let mut shard = lock_std(&self.shards[place.shard]);
         // Past its deadline the entry sits in the slot of its second due time, so both are looked at.
-        let second = (tick_of(place.watch.abandon) % SLOTS) as usize;
+        let second = (tick_of(place.watch.abandon()) % SLOTS) as usize;
         if !shard.take(place.slot, place.index, &place.watch) {
             shard.take_by_search(second, &place.watch);
         }
@@ -273,7 +228,7 @@ impl Shard {
             };
             entries.holes.push(index);
             self.len -= 1;
-            if entry.due < entry.watch.abandon && now < entry.watch.abandon {
+            if entry.due < entry.watch.abandon() && now < entry.watch.abandon() {
                 due.push((Arc::clone(&entry.watch), Stage::Late));
                 again.push(entry.watch);
             } else {
@@ -283,9 +238,9 @@ impl Shard {
         entries.shrink();
         for watch in again {
             self.put(
-                (tick_of(watch.abandon) % SLOTS) as usize,
+                (tick_of(watch.abandon()) % SLOTS) as usize,
                 Entry {
-                    due: watch.abandon,
+                    due: watch.abandon(),
                     watch,
                 },
             );
