@@ -24,10 +24,9 @@ struct UnreadyFlags {
 #[error("cannot connect to the database")]
 struct NoDatabase(#[source] std::io::Error);
 
-fn unready(flags: UnreadyFlags) -> Service<()> {
+fn unready(UnreadyFlags { optional, hang }: UnreadyFlags) -> Service<()> {
     let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));
     let budget = Budget::exits().backoff(backoff);
-    let hang = flags.hang;
     let service = Service::new(ServiceId::new("ledger", 1), move || async move {
         if hang {
             std::future::pending::<()>().await;
@@ -35,7 +34,7 @@ fn unready(flags: UnreadyFlags) -> Service<()> {
         Err::<(), _>(NoDatabase(std::io::Error::other("the disk is on fire")))
     })
     .exit_budget(budget);
-    if flags.optional { service.optional() } else { service }
+    if optional { service.optional() } else { service }
 }
 
 #[tokio::main]

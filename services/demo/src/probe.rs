@@ -111,7 +111,9 @@ pub struct Probe {
 impl Probe {
     /// Does as told, between two lines of the ledger.
     async fn run(&self, input: &Run, kind: Kind, ctx: &Context) -> Result<Ran, Failure> {
-        self.ledger.write(&Line::start(&input.id, kind, ctx)).map_err(unwritten)?;
+        self.ledger
+            .write(&Line::start(&input.id, kind, ctx))
+            .map_err(|error| unwritten(&error))?;
         let result = obey(input, ctx).await;
         let ends_badly = input.panic == Some(true) && result.is_ok();
         let outcome = match &result {
@@ -121,7 +123,7 @@ impl Probe {
         };
         self.ledger
             .write(&Line::end(&input.id, kind, ctx, outcome))
-            .map_err(unwritten)?;
+            .map_err(|error| unwritten(&error))?;
         if ends_badly {
             std::panic::panic_any(format!("the probe was told to panic by {}", input.id));
         }
@@ -154,7 +156,7 @@ async fn obey(input: &Run, ctx: &Context) -> Result<Ran, Failure> {
     })
 }
 
-fn unwritten(error: std::io::Error) -> Failure {
+fn unwritten(error: &std::io::Error) -> Failure {
     Failure::internal("the ledger could not be written").with_details(serde_json::json!({ "cause": error.to_string() }))
 }
 

@@ -19,7 +19,13 @@ pub struct ProbeFlags {
     )]
     pub probe_concurrency: u32,
     /// How many callers of the probe may wait for their turn
-    #[arg(long, value_name = "N", default_value_t = 1_024, requires = "probe", help_heading = "Probe")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_024,
+        requires = "probe",
+        help_heading = "Probe"
+    )]
     pub probe_waiting: u32,
     /// How long a broker waits for the probe's acknowledgement; the memory bridge never gives up waiting
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "probe", help_heading = "Probe")]

@@ -89,7 +89,10 @@ impl Ledger {
         if written == bytes.len() {
             Ok(())
         } else {
-            Err(io::Error::new(io::ErrorKind::WriteZero, "the disk took a part of the line"))
+            Err(io::Error::new(
+                io::ErrorKind::WriteZero,
+                "the disk took a part of the line",
+            ))
         }
     }
 }
