@@ -36,6 +36,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers that are on their way may take once everything else of the node has stopped. Less than the
 /// supervisor's deadline for a component.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// The same for connections that have nothing on its way: no handler is left that could answer what else they send.
+const FAREWELL_IDLE: Duration = Duration::from_millis(250);
 
 /// What one connection may cost, and how many there are.
 #[derive(Clone, Copy, Debug)]
@@ -163,18 +165,27 @@ async fn serve(
         let door = Arc::clone(&door);
         async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
     });
+    let stream = TimedStream::new(stream, limits.write_timeout);
+    let stalled = stream.stalled();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(TimedStream::new(stream, limits.write_timeout)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match timeout(FAREWELL_IDLE, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) if stalled.is() => connection.await,
+                Err(_) => {
+                    debug!(%peer, "a connection was closed within a request");
+                    Ok(())
+                }
+            }
         }
     };
     if let Err(error) = ended {

@@ -5,6 +5,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,13 +14,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+/// Whether a stream waits for its peer to read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stalled(Arc<AtomicBool>);
+
+impl Stalled {
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A TCP stream whose writes fail once none of them made progress for a time.
 #[derive(Debug)]
 pub(crate) struct TimedStream {
     stream: TcpStream,
     patience: Duration,
     /// Runs while a write waits.
-    stalled: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Pin<Box<Sleep>>>,
+    stalled: Stalled,
 }
 
 impl TimedStream {
@@ -26,19 +39,26 @@ impl TimedStream {
         TimedStream {
             stream,
             patience,
-            stalled: None,
+            waiting: None,
+            stalled: Stalled::default(),
         }
+    }
+
+    /// Tells, from elsewhere, whether a write waits.
+    pub(crate) fn stalled(&self) -> Stalled {
+        self.stalled.clone()
     }
 
     /// Passes the outcome of a write on; one that waits does so for a bounded time.
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.stalled.0.store(written.is_pending(), Ordering::Relaxed);
         if written.is_ready() {
-            self.stalled = None;
+            self.waiting = None;
             return written;
         }
         let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(stalled.as_mut().poll(cx));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads nothing")))
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway from outside: real nodes, real sockets.
 
 mod admin;
+mod calls;
 mod client;
 mod drain;
 mod hang_up;
@@ -9,4 +10,5 @@ mod routes;
 mod slow;
 mod stage;
 mod start;
+mod table;
 mod wire;

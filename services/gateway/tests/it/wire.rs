@@ -75,6 +75,12 @@ impl Wire {
         let _closed = self.stream.shutdown().await;
     }
 
+    /// Waits until something has come.
+    pub(crate) async fn some(&mut self) {
+        let filled = timeout(PATIENCE, self.fill()).await.expect("in time");
+        assert!(filled, "closed before an answer");
+    }
+
     /// Reads one answer to a request that was no HEAD.
     pub(crate) async fn answer(&mut self) -> Answer {
         self.answer_to(false).await
