@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use roadshow::{Budget, Client, CommandHandler, Context, Failure, Handle, Node, Service};
+use roadshow::{Backoff, Budget, Client, CommandHandler, Context, Failure, Handle, Node, Service};
 
 use super::messages::{Ask, AskNested, BENCH, Crash, Reply};
 use super::pace::Caller;
@@ -34,13 +34,19 @@ impl CommandHandler<Crash> for Bench {
     }
 }
 
-/// The service with its default limits. Its factory is ready at once, and it may crash as often as a bench can ask.
+/// The service with its default limits. Its factory is ready at once. It may crash as often as a bench can ask without
+/// waiting in between: a crash right after an answer may overtake the word that the service was well.
 pub(crate) fn bench() -> Service<Bench> {
     Service::new(BENCH, || async { Ok::<_, Infallible>(Bench) })
         .command::<Ask>(|ask| ask)
         .command::<AskNested>(|ask| ask)
         .command::<Crash>(|crash| crash)
-        .panic_budget(Budget::panics().window(1_000_000, Duration::from_secs(1)))
+        .panic_budget(restless())
+}
+
+fn restless() -> Budget {
+    let budget = Budget::panics().backoff(Backoff::NONE);
+    budget.window(1_000_000, Duration::from_secs(1))
 }
 
 /// Starts a node with that service.
