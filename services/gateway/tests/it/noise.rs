@@ -17,7 +17,7 @@ fn house() -> &'static (Runtime, Staged) {
     static HOUSE: OnceLock<(Runtime, Staged)> = OnceLock::new();
     HOUSE.get_or_init(|| {
         let runtime = Runtime::new().expect("a runtime");
-        let patient = Duration::from_millis(500);
+        let patient = Duration::from_secs(2);
         let staged = runtime.block_on(Staged::with(|gateway| {
             gateway.header_timeout(patient).body_timeout(patient)
         }));

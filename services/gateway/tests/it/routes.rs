@@ -30,7 +30,7 @@ async fn good_requests_are_answered_by_their_commands() {
             .json(ADA)
             .header("accept", "text/html, */*;q=0.1")
             .replies(ada()),
-        row(USERS, 201).json(ADA).header("x-timeout-ms", "250").replies(ada()),
+        row(USERS, 201).json(ADA).header("x-timeout-ms", "5000").replies(ada()),
         row(USERS, 201).json(&format!(" \r\n{ADA}")).replies(ada()),
         row("POST /api/v1/users?email=ada%40example.org", 201)
             .json(r#"{"name":"Ada"}"#)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::stage::Staged;
 use crate::wire::{Wire, get, post};
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn connections(most: usize) -> NonZeroUsize {
     NonZeroUsize::new(most).expect("not zero")
