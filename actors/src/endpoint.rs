@@ -163,7 +163,8 @@ impl EndpointCore {
     }
 }
 
-/// Starts the handler on an admitted call.
+/// Starts the handler on an admitted call. What the handler itself answers with `Err` must say that it was executed; what
+/// stands before it (validation, guards) that it was not.
 pub type Run<In, Out> = Box<dyn Fn(In, CallContext) -> BoxFuture<'static, Result<Out, Failure>> + Send + Sync>;
 
 /// The key by which an endpoint keeps order.

@@ -53,7 +53,8 @@ impl<Out: Send + 'static> Sink<Out> for oneshot::Sender<Result<Out, Failure>> {
 /// What a caller is told about the end of its handler.
 pub(crate) fn into_answer<Out>(ended: Ended<Out>) -> Result<Out, Failure> {
     match ended {
-        Ended::Answered(answer) => answer.map_err(|failure| failure.with_executed(Executed::Yes)),
+        // Stamped where it is known whether the handler itself was reached.
+        Ended::Answered(answer) => answer,
         Ended::Panicked(_) => Err(Failure::internal("the handler panicked").with_executed(Executed::Unknown)),
         Ended::Late => Err(Failure::timeout("no answer within the time budget").with_executed(Executed::Unknown)),
         Ended::Abandoned => {

@@ -52,11 +52,13 @@ async fn rules_then_guards_then_the_handler_then_guards_on_the_reply() {
     call(1).await.unwrap();
     assert_eq!(*steps.lock().unwrap(), ["before 1", "before 2", "after"]);
     let invalid = call(5_000).await.unwrap_err();
-    assert_eq!(invalid.code, Code::Invalid);
+    assert_eq!((invalid.code, invalid.executed), (Code::Invalid, Executed::No));
     assert_eq!(invalid.details.unwrap()["fields"][0]["field"], "id");
-    assert_eq!(call(2).await.unwrap_err().code, Code::Unauthenticated);
+    let refused = call(2).await.unwrap_err();
+    assert_eq!((refused.code, refused.executed), (Code::Unauthenticated, Executed::No));
     assert_eq!(ledger.count("start"), 1);
-    assert_eq!(call(3).await.unwrap_err().code, Code::Forbidden);
+    let withheld = call(3).await.unwrap_err();
+    assert_eq!((withheld.code, withheld.executed), (Code::Forbidden, Executed::Yes));
     assert_eq!(ledger.count("start"), 2);
     stop(node).await;
 }

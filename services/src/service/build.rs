@@ -7,7 +7,7 @@ use roadshow_actors::{
     AnySubscriber, CallContext, CommandEndpoint, Endpoint, EndpointSpec, Incarnation, NodeCore, Outcome, RateLimit,
     Served, ServiceActor, ServiceArguments, ServiceCore, Subscriber, SubscriberSpec, SubscriptionActor,
 };
-use roadshow_bridges::{Envelope, Failure, ServiceId, Subscription, codec};
+use roadshow_bridges::{Envelope, Executed, Failure, ServiceId, Subscription, codec};
 use roadshow_supervision::{
     ChildSpec, GiveUp, InitialStart, OnGiveUp, StartContext, StartError, Strategy, Supervisor, SupervisorSpec,
 };
@@ -79,7 +79,7 @@ where
         let run = move |input: C, call: CallContext| {
             if plain {
                 let ctx = Context::new(call);
-                return async move { state_of::<S>(&ctx).handle(input, &ctx).await }.boxed();
+                return async move { state_of::<S>(&ctx).handle(input, &ctx).await.map_err(executed) }.boxed();
             }
             let (before, after) = (before.clone(), after.clone());
             async move { run_guarded::<S, C>(input, Context::new(call), validate, &before, &after).await }.boxed()
@@ -113,12 +113,21 @@ async fn run_guarded<S: CommandHandler<C>, C: Command>(
     after: &Guards<C::Reply>,
 ) -> Result<C::Reply, Failure> {
     if let Some(validate) = validate {
-        validate(&input)?;
+        validate(&input).map_err(not_executed)?;
     }
-    before.check(&input, &ctx).await?;
-    let reply = state_of::<S>(&ctx).handle(input, &ctx).await?;
-    after.check(&reply, &ctx).await?;
+    before.check(&input, &ctx).await.map_err(not_executed)?;
+    let reply = state_of::<S>(&ctx).handle(input, &ctx).await.map_err(executed)?;
+    after.check(&reply, &ctx).await.map_err(executed)?;
     Ok(reply)
+}
+
+/// The node that ran the handler stamps every failure it returns, whatever nested call it came from.
+fn executed(failure: Failure) -> Failure {
+    failure.with_executed(Executed::Yes)
+}
+
+fn not_executed(failure: Failure) -> Failure {
+    failure.with_executed(Executed::No)
 }
 
 fn state_of<S: 'static>(ctx: &Context) -> &S {
