@@ -63,3 +63,30 @@ fn a_taken_port_is_named_with_a_way_out() {
     );
     assert_eq!(up.stop().code, Some(0));
 }
+
+#[test]
+fn a_service_that_panics_too_often_ends_the_node_with_its_causes() {
+    let ledger = Ledger::new("gave-up");
+    let up = Up::new(&["--probe", ledger.path(), "--log-filter", "off"]);
+    // A good answer between two panics keeps restarts immediate; the window of the budget still counts them.
+    for n in 0..=200 {
+        for body in [
+            format!(r#"{{"id":"ok{n}"}}"#),
+            format!(r#"{{"id":"bad{n}","panic":true}}"#),
+        ] {
+            let answer = web::answer(web::send(&up.at, "POST", "/_node/call/probe/1/run", &body));
+            assert!([200, 500].contains(&answer.status), "{answer:?}");
+        }
+    }
+    let ended = up.program.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let lines: Vec<&str> = ended.err.lines().collect();
+    assert_eq!(lines[0], "error: the node gave up");
+    assert!(lines.iter().any(|line| line.contains("probe.1")), "{lines:?}");
+    assert!(
+        lines
+            .last()
+            .is_some_and(|line| line.contains("told to panic by bad200")),
+        "{lines:?}"
+    );
+}

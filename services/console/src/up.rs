@@ -4,6 +4,7 @@
 //! one gives up the start; afterwards it begins the drain.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use roadshow_gateway::Gateway;
@@ -16,6 +17,9 @@ use crate::command_line::{self, CONFIG};
 use crate::end::{self, End};
 use crate::log;
 use crate::signals::{Signal, Signals};
+
+/// How long handlers of a node that has given up may take to end: nobody is left to hear their answers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs a node until a signal or its own end.
 pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
@@ -37,13 +41,12 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
             return End::Done;
         }
     };
-    let budget = resolved.settings().shutdown_budget;
     tokio::select! {
         ready = node.ready() => match ready {
             Ok(()) => {}
             Err(error) => {
                 let end = not_started(&error);
-                let _stopped_already = node.shutdown(budget).await;
+                let _stopped_already = node.shutdown(LAST_WORDS).await;
                 return end;
             }
         },
@@ -52,7 +55,7 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
     announce(&node);
     tokio::select! {
         exit = node.wait() => {
-            let _stopped_already = node.shutdown(budget).await;
+            let _stopped_already = node.shutdown(LAST_WORDS).await;
             end::gave_up("the node gave up", &exit.causes)
         }
         signal = signals.first() => stop(node, signal, &resolved).await,
