@@ -40,7 +40,9 @@ impl UserMemory {
                 .with_details(serde_json::json!({ "fields": [{ "field": "email", "problem": "is taken" }] })));
         };
         if is_full {
-            return Err(Failure::exhausted(format!("the memory holds {USERS_MAX} users and no more")));
+            return Err(Failure::exhausted(format!(
+                "the memory holds {USERS_MAX} users and no more"
+            )));
         }
         let id = random_uuid();
         place.insert(id.clone());

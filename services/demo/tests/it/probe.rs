@@ -137,10 +137,7 @@ async fn a_panic_is_answered_as_internal_and_the_next_call_is_served() {
         .expect("an answer");
     assert_eq!(ran.incarnation, 2);
     let lines = stage.lines();
-    assert_eq!(
-        story(&lines)[..2],
-        [("a", "start", None), ("a", "end", Some("panic"))]
-    );
+    assert_eq!(story(&lines)[..2], [("a", "start", None), ("a", "end", Some("panic"))]);
     stage.end().await;
 }
 
@@ -151,7 +148,10 @@ async fn a_nested_call_runs_inside_the_first() {
     let failure = stage.node.client().call(run(body)).await.expect_err("a failure");
     assert_eq!(failure.code, Code::NotFound);
     let lines = stage.lines();
-    let phases: Vec<_> = story(&lines).iter().map(|(id, phase, _)| format!("{id} {phase}")).collect();
+    let phases: Vec<_> = story(&lines)
+        .iter()
+        .map(|(id, phase, _)| format!("{id} {phase}"))
+        .collect();
     assert_eq!(phases, ["a start", "b start", "c start", "c end", "b end", "a end"]);
     stage.end().await;
 }
@@ -159,7 +159,12 @@ async fn a_nested_call_runs_inside_the_first() {
 #[tokio::test]
 async fn an_event_is_taken_by_the_durable_subscription_and_tried_again() {
     let stage = Stage::new(false, &[]).await;
-    stage.node.client().emit(run(json!({"id": "ok"}))).await.expect("emitted");
+    stage
+        .node
+        .client()
+        .emit(run(json!({"id": "ok"})))
+        .await
+        .expect("emitted");
     let lines = stage.written(2).await;
     assert_eq!(lines[0]["kind"], "event");
     stage
