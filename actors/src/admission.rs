@@ -4,6 +4,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use roadshow_bridges::{Executed, Failure, HOPS_MAX};
 
@@ -15,7 +16,9 @@ use crate::metrics::Refusal;
 use crate::outcome::{nanos, outcome_of};
 use crate::permits::Permits;
 use crate::request::Request;
-use crate::service::Incarnation;
+
+const IN_QUEUE: &str = "the time budget was used up in the queue";
+const AT_GATE: &str = "the time budget was used up while the service was restarting";
 
 /// A permit, and a place in a lane where order is kept per key. Both come back however the call ends.
 #[derive(Debug)]
@@ -102,7 +105,10 @@ impl<In, Out> Endpoint<In, Out> {
             permit: false,
         };
         if let (Some(lanes), Some(lane)) = (&core.lanes, lane) {
-            core.take(lanes.lane(lane), deadline, started).await?;
+            if !lanes.lane(lane).try_acquire() {
+                let _place = lanes.place().ok_or_else(|| core.full())?;
+                core.take(lanes.lane(lane), deadline, started).await?;
+            }
             held.lane = Some(lane);
         }
         if !core.permits.try_acquire() {
@@ -120,12 +126,18 @@ impl EndpointCore {
         if phase == Phase::Stopped || (request.is_outside() && phase == Phase::Draining) {
             return Err(self.refuse(Refusal::Draining, Failure::unavailable("this node is shutting down")));
         }
+        if let Some(why) = self.service.gate().refused() {
+            return Err(self.gate_refuses(why));
+        }
         if request.hops() >= HOPS_MAX {
             let text = format!("the conversation has taken {HOPS_MAX} hops: is it a loop?");
             return Err(self.refuse(Refusal::TooManyHops, Failure::exhausted(text)));
         }
         if deadline <= now {
-            return Err(self.refuse(Refusal::Expired, expired("the time budget was used up before the call")));
+            return Err(self.refuse(
+                Refusal::Expired,
+                Failure::timeout("the time budget was used up before the call"),
+            ));
         }
         if let Some(rate) = &self.rate {
             rate.check(request.who())
@@ -160,27 +172,48 @@ impl EndpointCore {
             return Ok(());
         }
         let acquire = permits.acquire().map_err(|_full| self.full())?;
-        self.until(deadline, acquire, "the time budget was used up in the queue")
-            .await?;
-        let waited = self.node().clock.now().since(started);
-        self.metrics.record_waiting(nanos(waited));
+        self.until(deadline, acquire, IN_QUEUE).await?;
+        let now = self.node().clock.now();
+        if now >= deadline {
+            // Granted and expired at the same time: nothing has started, so nothing starts.
+            permits.release();
+            return Err(self.refuse(Refusal::Expired, Failure::timeout(IN_QUEUE)));
+        }
+        self.metrics.record_waiting(nanos(now.since(started)));
         Ok(())
     }
 
     /// Waits in front of the gate until fresh state is published.
-    pub(crate) async fn wait_at_gate(&self, deadline: Stamp) -> Result<Arc<Incarnation>, Failure> {
-        let service = self.service_id();
+    pub(crate) async fn wait_at_gate(&self, deadline: Stamp) -> Result<(), Failure> {
+        let _at_gate = AtGate::stand(self);
         let waits = self.service.gate().wait();
-        let text = "the time budget was used up while the service was restarting";
-        match self.until(deadline, waits, text).await? {
-            Ok(incarnation) => Ok(incarnation),
-            Err(Refused::Failed) => {
-                let failure = Failure::unavailable(format!("service {service} has failed and was given up on"));
-                Err(self.refuse(Refusal::Failed, failure.with_executed(Executed::No)))
+        match self.until(deadline, waits, AT_GATE).await? {
+            Ok(_incarnation) if self.node().clock.now() >= deadline => {
+                Err(self.refuse(Refusal::Expired, Failure::timeout(AT_GATE)))
             }
-            Err(Refused::Stopped) => {
-                let failure = Failure::unavailable(format!("service {service} was stopped"));
-                Err(self.refuse(Refusal::Draining, failure.with_executed(Executed::No)))
+            Ok(_incarnation) => Ok(()),
+            Err(why) => Err(self.gate_refuses(why)),
+        }
+    }
+
+    /// The last look before a handler starts: a drain that found nobody at work may have ended meanwhile.
+    pub(crate) fn check_phase(&self) -> Result<(), Failure> {
+        if self.node().phase() == Phase::Stopped {
+            return Err(self.refuse(Refusal::Draining, Failure::unavailable("this node is shutting down")));
+        }
+        Ok(())
+    }
+
+    fn gate_refuses(&self, why: Refused) -> Failure {
+        let service = self.service_id();
+        match why {
+            Refused::Failed => {
+                let text = format!("service {service} has failed and was given up on");
+                self.refuse(Refusal::Failed, Failure::unavailable(text))
+            }
+            Refused::Stopped => {
+                let text = format!("service {service} was stopped");
+                self.refuse(Refusal::Draining, Failure::unavailable(text))
             }
         }
     }
@@ -193,7 +226,7 @@ impl EndpointCore {
         };
         timeout
             .await
-            .map_err(|_elapsed| self.refuse(Refusal::Expired, expired(text)))
+            .map_err(|_elapsed| self.refuse(Refusal::Expired, Failure::timeout(text)))
     }
 
     fn full(&self) -> Failure {
@@ -214,6 +247,18 @@ impl EndpointCore {
     }
 }
 
-fn expired(text: &'static str) -> Failure {
-    Failure::timeout(text)
+/// A call that holds a permit and waits in front of the gate: it is not at work yet.
+struct AtGate<'a>(&'a EndpointCore);
+
+impl<'a> AtGate<'a> {
+    fn stand(core: &'a EndpointCore) -> Self {
+        core.at_gate.fetch_add(1, Ordering::Relaxed);
+        AtGate(core)
+    }
+}
+
+impl Drop for AtGate<'_> {
+    fn drop(&mut self) {
+        self.0.at_gate.fetch_sub(1, Ordering::Relaxed);
+    }
 }

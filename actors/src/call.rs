@@ -8,6 +8,7 @@
 //! Why there is no actor hop here: `docs/decisions/0001`.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -63,7 +64,7 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         core.check(&request, started, deadline)?;
         let permit = match self.try_admit() {
             Some(permit) => permit,
-            None => self.admit(self.lane_of(&input), deadline, started).await?,
+            None => self.admit(self.lane_of_input(&input)?, deadline, started).await?,
         };
         let mut admitted = Some(Admitted { input, request, permit });
         loop {
@@ -74,6 +75,14 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
                 First::Shut => core.wait_at_gate(deadline).await?,
             };
         }
+    }
+
+    /// The lane of an input. Its key is the author's code: a panic there is answered, not passed on to the caller.
+    fn lane_of_input(&self, input: &In) -> Result<Option<usize>, Failure> {
+        catch_unwind(AssertUnwindSafe(|| self.lane_of(input))).map_err(|_panic| {
+            self.core.metrics.record_panic();
+            Failure::internal("the key of the call could not be told").with_executed(Executed::No)
+        })
     }
 
     /// Starts the handler if the gate is open, polls it where it may be polled, and hands it over if it is not ready.
@@ -87,18 +96,21 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let core = &self.core;
         let live = core.service.gate().peek();
         let Some(incarnation) = &*live else { return First::Shut };
+        if let Err(refused) = core.check_phase() {
+            return First::Answered(Err(refused));
+        }
         let Some(Admitted { input, request, permit }) = admitted.take() else {
             return First::Shut;
         };
         let inline = core.polls_inline(request.depth);
-        let (mut running, id) = self.start(input, request, deadline, incarnation, inline);
+        let (mut running, run) = self.start(input, request, deadline, incarnation, inline);
         if inline && let Poll::Ready(ended) = running.poll(cx) {
             let answer = core.settle(ended, incarnation, started);
             drop(permit);
             return First::Answered(answer);
         }
         let (reply, answer) = oneshot::channel();
-        let work = self.work(running, id, deadline, started, incarnation);
+        let work = self.work(running, run, deadline, started, incarnation);
         core.node()
             .runtime()
             .spawn(Driver::new(work, permit.into_owned(core), reply));
@@ -120,14 +132,14 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let started = core.node().clock.now();
         let deadline = request.deadline(started, core.limits.deadline);
         let inline = core.polls_inline(request.depth);
-        let (mut running, id) = self.start(input, request, deadline, incarnation, inline);
+        let (mut running, run) = self.start(input, request, deadline, incarnation, inline);
         if inline && let Poll::Ready(ended) = running.poll(cx) {
             core.count(&ended, incarnation, started, S::CRASHES_COUNT);
             drop(permit);
             sink.end(ended);
             return;
         }
-        let work = self.work(running, id, deadline, started, incarnation);
+        let work = self.work(running, run, deadline, started, incarnation);
         core.node().runtime().spawn(Driver::new(work, permit, sink));
     }
 
@@ -143,16 +155,18 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let core = &self.core;
         // A task of its own is the bottom of a stack of its own.
         let depth = if inline { request.depth } else { 0 };
+        let shared = request.shares_its_message();
         let identity = request.into_identity(core.node());
-        let (id, span) = (identity.id, core.span(&identity));
-        let context = CallContext::new(Arc::clone(incarnation), identity, deadline, depth);
-        (Running::new((self.run)(input, context), span), id)
+        let run = if shared { core.node().ids.message() } else { identity.id };
+        let span = core.span(&identity);
+        let context = CallContext::new(Arc::clone(incarnation), identity, deadline, depth).of_run(run);
+        (Running::new((self.run)(input, context), span), run)
     }
 
     fn work(
         &self,
         running: Running<Out>,
-        id: MessageId,
+        run: MessageId,
         deadline: Stamp,
         started: Stamp,
         incarnation: &Arc<Incarnation>,
@@ -162,7 +176,7 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
             running,
             incarnation,
             core,
-            id,
+            run,
             deadline,
             started,
         }
@@ -179,7 +193,8 @@ pub(crate) struct Work<Out> {
     pub(crate) running: Running<Out>,
     pub(crate) incarnation: Arc<Incarnation>,
     pub(crate) core: Arc<EndpointCore>,
-    pub(crate) id: MessageId,
+    /// Tells this run from others on the same message.
+    pub(crate) run: MessageId,
     pub(crate) deadline: Stamp,
     pub(crate) started: Stamp,
 }

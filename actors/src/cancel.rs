@@ -2,7 +2,8 @@
 //!
 //! Most handlers never ask, so nothing is made per call. A handler that asks enters itself under its message id; the
 //! one who knows (the task that drives the handler past its deadline, or sees its caller go) looks there. Bounded by the
-//! calls in flight: whoever enters leaves when the call ends.
+//! calls in flight: whoever enters leaves when the call ends. The key is the id of one run, not of the message: two
+//! subscriptions may handle the same event.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

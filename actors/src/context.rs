@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use roadshow_bridges::Identity;
+use roadshow_bridges::{Identity, MessageId};
 
 use crate::cancel::Cancellation;
 use crate::clock::Stamp;
@@ -17,6 +17,8 @@ pub(crate) const INLINE_DEPTH_MAX: u8 = 8;
 #[derive(Debug)]
 pub struct CallContext {
     identity: Identity,
+    /// This run of a handler, and no other: a message may be handled by several subscriptions, and again.
+    run: MessageId,
     deadline: Stamp,
     depth: u8,
     incarnation: Arc<Incarnation>,
@@ -27,13 +29,21 @@ impl CallContext {
     /// The context of a call that was admitted.
     #[must_use]
     pub fn new(incarnation: Arc<Incarnation>, identity: Identity, deadline: Stamp, depth: u8) -> Self {
+        let run = identity.id;
         CallContext {
             identity,
+            run,
             deadline,
             depth,
             incarnation,
             cancellation: OnceLock::new(),
         }
+    }
+
+    /// Sets what tells this run from others on the same message.
+    pub(crate) fn of_run(mut self, run: MessageId) -> Self {
+        self.run = run;
+        self
     }
 
     /// Ids, trace, principal, tenant, attempt, hops and key of this call.
@@ -87,15 +97,14 @@ impl CallContext {
     }
 
     fn cancellation(&self) -> &Arc<Cancellation> {
-        self.cancellation
-            .get_or_init(|| self.node().cancellations.of(self.identity.id))
+        self.cancellation.get_or_init(|| self.node().cancellations.of(self.run))
     }
 }
 
 impl Drop for CallContext {
     fn drop(&mut self) {
         if self.cancellation.get().is_some() {
-            self.node().cancellations.forget(self.identity.id);
+            self.node().cancellations.forget(self.run);
         }
     }
 }

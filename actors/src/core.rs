@@ -209,7 +209,9 @@ impl NodeCore {
 
     async fn resolve_slowly(&self, key: AddressKey<'_>) -> Result<Route, Failure> {
         let known = self.routes().resolve(key);
-        let (Err(_), Some(router)) = (&known, self.router.load_full()) else {
+        // Only while routes are still being added can the router know more; later, strangers must not fill its mailbox.
+        let asks = known.is_err() && self.phase() == Phase::Starting;
+        let Some(router) = asks.then(|| self.router.load_full()).flatten() else {
             return known;
         };
         let Ok(address) = key.to_string().parse::<AddressBuf>() else {
@@ -272,6 +274,13 @@ impl NodeCore {
         self.codec_always
     }
 
+    /// Lets go of everything that holds the node in turn: routes, router and bridge. For a node that has stopped.
+    pub fn close(&self) {
+        self.routes.store(Arc::new(Routes::default()));
+        self.router.store(None);
+        self.bridge.store(None);
+    }
+
     /// Where the node is in its life.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -294,9 +303,9 @@ impl NodeCore {
         self.wheel.len()
     }
 
-    /// Ends every pending handler now: their futures are dropped.
+    /// Ends every pending handler now, and every later one at once: their futures are dropped.
     pub fn abandon_all(&self) {
-        self.wheel.abandon_all();
+        self.wheel.end_all();
     }
 
     /// Whether the calling thread is polling a task of the node's own runtime.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -67,6 +68,8 @@ pub struct EndpointCore {
     pub(crate) service: Arc<ServiceCore>,
     pub(crate) permits: Permits,
     pub(crate) lanes: Option<Lanes>,
+    /// Calls that hold a permit and wait in front of the gate.
+    pub(crate) at_gate: AtomicU32,
     pub(crate) limits: Limits,
     pub(crate) rate: Option<Box<dyn RateLimit>>,
     pub(crate) metrics: CallMetrics,
@@ -77,6 +80,19 @@ pub struct EndpointCore {
 pub(crate) struct Lanes {
     lanes: Vec<Permits>,
     hasher: RandomState,
+    /// Callers that wait in any of the lanes, of which there may be `waiting_max`.
+    waiting: AtomicU32,
+    waiting_max: u32,
+}
+
+/// A place among those who wait for a lane.
+#[derive(Debug)]
+pub(crate) struct LanePlace<'a>(&'a AtomicU32);
+
+impl Drop for LanePlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Lanes {
@@ -85,7 +101,16 @@ impl Lanes {
         Lanes {
             lanes: (0..LANES).map(|_| Permits::new(one, waiting)).collect(),
             hasher: RandomState::new(),
+            waiting: AtomicU32::new(0),
+            waiting_max: waiting,
         }
+    }
+
+    /// A place to wait in, unless as many wait as may.
+    pub(crate) fn place(&self) -> Option<LanePlace<'_>> {
+        let place = LanePlace(&self.waiting);
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < self.waiting_max).then_some(place)
     }
 
     pub(crate) fn of(&self, key: &str) -> usize {
@@ -94,6 +119,10 @@ impl Lanes {
 
     pub(crate) fn lane(&self, index: usize) -> &Permits {
         &self.lanes[index]
+    }
+
+    fn is_idle(&self) -> bool {
+        self.lanes.iter().all(Permits::is_idle)
     }
 
     fn waiting(&self) -> u32 {
@@ -139,19 +168,23 @@ impl EndpointCore {
     /// Handlers at work: admitted and past the gate.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.permits.in_use()
+        self.permits
+            .in_use()
+            .saturating_sub(self.at_gate.load(Ordering::Relaxed))
     }
 
-    /// Calls that wait for a permit.
+    /// Calls that wait: for a lane, for a permit, or in front of the gate.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.permits.waiting() + self.lanes.as_ref().map_or(0, Lanes::waiting)
+        let lanes = self.lanes.as_ref().map_or(0, Lanes::waiting);
+        self.permits.waiting() + lanes + self.at_gate.load(Ordering::Relaxed)
     }
 
     /// Whether nobody runs here and nobody waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.permits.is_idle() && self.lanes.as_ref().is_none_or(|lanes| lanes.waiting() == 0)
+        // A lane is given on before its next holder asks for a permit, so both are looked at.
+        self.permits.is_idle() && self.lanes.as_ref().is_none_or(Lanes::is_idle)
     }
 
     pub(crate) fn node(&self) -> &Arc<NodeCore> {
@@ -222,6 +255,7 @@ impl<In, Out> Endpoint<In, Out> {
             service: spec.service,
             permits: Permits::new(spec.limits.concurrency, spec.limits.waiting),
             lanes,
+            at_gate: AtomicU32::new(0),
             limits: spec.limits,
             rate: spec.rate,
             metrics: spec.metrics,

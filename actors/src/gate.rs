@@ -30,11 +30,12 @@ pub enum GateState {
 
 /// Why a call may not wait any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Refused {
     /// The supervisor gave up on the service.
-    Failed,
+    Failed = 1,
     /// The service was stopped.
-    Stopped,
+    Stopped = 2,
 }
 
 /// The gate before one service's state.
@@ -86,7 +87,9 @@ impl<T> Gate<T> {
         }
     }
 
-    fn refused(&self) -> Option<Refused> {
+    /// Why everybody is refused, if everybody is.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
         match self.refused.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Refused::Failed),
@@ -94,11 +97,19 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Publishes fresh state and lets everybody in who waited.
-    pub fn open(&self, live: Live<T>) {
-        self.refused.store(0, Ordering::Release);
-        self.live.store(Some(live));
+    /// Publishes fresh state and lets everybody in who waited; tells whether it did. A gate that refuses stays as it is
+    /// until it is readmitted: a start that was overtaken by a give-up changes nothing.
+    pub fn open(&self, live: Live<T>) -> bool {
+        {
+            // What refuses and what opens take this lock, so the two words change as one.
+            let _changing = lock(&self.waiters);
+            if self.refused().is_some() {
+                return false;
+            }
+            self.live.store(Some(live));
+        }
         self.wake_all();
+        true
     }
 
     /// Shuts the gate if `crashed` is what stands behind it; tells whether it was.
@@ -111,12 +122,22 @@ impl<T> Gate<T> {
         self.live.store(None);
     }
 
-    /// Refuses every call from now on, waiting ones included.
+    /// Refuses every call from now on, waiting ones included. Of a failed service it stays known that it failed.
     pub fn refuse(&self, why: Refused) {
-        self.refused
-            .store(if why == Refused::Failed { 1 } else { 2 }, Ordering::Release);
-        self.live.store(None);
+        {
+            let _changing = lock(&self.waiters);
+            if self.refused() != Some(Refused::Failed) {
+                self.refused.store(why as u8, Ordering::Release);
+            }
+            self.live.store(None);
+        }
         self.wake_all();
+    }
+
+    /// Takes a refusal back: calls wait for the state that is published next.
+    pub fn readmit(&self) {
+        let _changing = lock(&self.waiters);
+        self.refused.store(0, Ordering::Release);
     }
 
     /// Waits for published state.
@@ -216,6 +237,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_lasts_until_the_service_is_readmitted() {
+        let gate = Gate::default();
+        gate.refuse(Refused::Failed);
+        gate.refuse(Refused::Stopped);
+        assert_eq!(gate.state(), GateState::Failed);
+        assert!(!gate.open(Live::new(1)));
+        assert!(gate.live().is_none());
+        gate.readmit();
+        assert_eq!(gate.state(), GateState::Shut);
+        assert!(gate.open(Live::new(2)));
+    }
+
+    #[test]
     fn a_failed_service_refuses_who_waits_and_who_comes() {
         let gate = Gate::<u8>::default();
         let mut waits = gate.wait();
@@ -243,6 +277,21 @@ mod loom_tests {
             };
             assert_eq!(*block_on(gate.wait()).unwrap(), 1);
             opener.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_whoever_opens_while_it_is_refused_lets_nobody_in() {
+        loom::model(|| {
+            let gate = Arc::new(Gate::default());
+            let refuser = {
+                let gate = Arc::clone(&gate);
+                thread::spawn(move || gate.refuse(Refused::Failed))
+            };
+            gate.open(Live::new(1));
+            refuser.join().unwrap();
+            assert!(gate.live().is_none());
+            assert_eq!(gate.state(), GateState::Failed);
         });
     }
 

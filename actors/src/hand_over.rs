@@ -119,26 +119,30 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
         };
         place.watch.register(cx.waker());
         let stage = place.watch.stage();
-        if stage == Stage::Abandoned {
+        if matches!(stage, Stage::Late | Stage::Abandoned) {
+            self.late();
+        }
+        if matches!(stage, Stage::Abandoned | Stage::Stopped) {
             self.abandon();
             return ControlFlow::Break(());
-        }
-        if stage == Stage::Late {
-            self.cancel();
-            if S::TOLD_WHEN_LATE
-                && let Some(sink) = self.sink.take()
-            {
-                self.work
-                    .core
-                    .count(&Ended::<Out>::Late, &self.work.incarnation, self.work.started, false);
-                sink.end(Ended::Late);
-            }
         }
         let gone = self.sink.as_mut().is_some_and(|sink| sink.poll_gone(cx).is_ready());
         if gone {
             self.cancel();
         }
         ControlFlow::Continue(())
+    }
+
+    /// The deadline has passed: the handler hears of it, and so does its caller.
+    fn late(&mut self) {
+        self.cancel();
+        if S::TOLD_WHEN_LATE
+            && let Some(sink) = self.sink.take()
+        {
+            let (core, incarnation) = (&self.work.core, &self.work.incarnation);
+            core.count(&Ended::<Out>::Late, incarnation, self.work.started, false);
+            sink.end(Ended::Late);
+        }
     }
 
     fn abandon(&mut self) {
@@ -154,17 +158,19 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
     fn cancel(&mut self) {
         if !self.cancelled {
             self.cancelled = true;
-            self.work.core.node().cancellations.fire(self.work.id);
+            self.work.core.node().cancellations.fire(self.work.run);
         }
     }
+}
 
+impl<Out, S: Sink<Out>> Driver<Out, S> {
     fn leave(&mut self) {
         let node = self.work.core.node();
         if let Some(place) = self.place.take() {
             node.wheel.leave(&place);
         }
         if self.cancelled {
-            node.cancellations.forget(self.work.id);
+            node.cancellations.forget(self.work.run);
         }
     }
 }
@@ -188,10 +194,7 @@ impl<Out: Send + 'static, S: Sink<Out>> Future for Driver<Out, S> {
 impl<Out, S: Sink<Out>> Drop for Driver<Out, S> {
     fn drop(&mut self) {
         // Only reached unfinished when the runtime itself goes down.
-        let node = self.work.core.node();
-        if let Some(place) = self.place.take() {
-            node.wheel.leave(&place);
-        }
+        self.leave();
     }
 }
 

@@ -173,7 +173,10 @@ impl Permits {
             self.release();
             return;
         }
-        queue.retain(|other| !Arc::ptr_eq(other, waiter));
+        // Whoever leaves has mostly waited longest, so it is found in front.
+        if let Some(place) = queue.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+            queue.remove(place);
+        }
         self.word.fetch_sub(ONE_WAITING, Ordering::AcqRel);
     }
 }

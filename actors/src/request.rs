@@ -106,6 +106,11 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether its message may be handled somewhere else, or again, at the same time.
+    pub(crate) fn shares_its_message(&self) -> bool {
+        matches!(self.origin, Origin::Outside(_) | Origin::Delivery { .. })
+    }
+
     /// The identity that the handler sees.
     #[must_use]
     pub fn into_identity(self, node: &NodeCore) -> Identity {

@@ -5,14 +5,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use roadshow_bridges::{Address, ServiceId};
 use roadshow_supervision::{Panicked, PanickedExcused};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::core::NodeCore;
 use crate::gate::Gate;
@@ -23,7 +23,6 @@ pub struct ServiceCore {
     id: ServiceId,
     node: Arc<NodeCore>,
     gate: Gate<Incarnation>,
-    actor: ArcSwapOption<ActorRef<ServiceMessage>>,
     /// What it may call; `None` where contracts are not strict.
     may_call: Option<Vec<Address>>,
 }
@@ -36,7 +35,6 @@ impl ServiceCore {
             id,
             node,
             gate: Gate::default(),
-            actor: ArcSwapOption::empty(),
             may_call,
         })
     }
@@ -74,21 +72,10 @@ impl ServiceCore {
             return;
         }
         self.gate.shut(incarnation);
-        let crash = ServiceMessage::Crashed {
+        incarnation.tell(ServiceMessage::Crashed {
             message: message.to_owned(),
             counted,
-        };
-        let sent = self.actor.load().as_ref().map(|actor| actor.send_message(crash));
-        if !matches!(sent, Some(Ok(()))) {
-            debug!(service = %self.id, "a handler panicked while its service was stopping");
-        }
-    }
-
-    fn healthy(&self) {
-        if let Some(actor) = self.actor.load().as_ref() {
-            // An actor that is ending needs no good news.
-            let _ = actor.send_message(ServiceMessage::Answered);
-        }
+        });
     }
 }
 
@@ -97,6 +84,8 @@ pub struct Incarnation {
     number: u64,
     service: Arc<ServiceCore>,
     state: Box<dyn Any + Send + Sync>,
+    /// The actor that stands for this life, and for no other.
+    actor: OnceLock<ActorRef<ServiceMessage>>,
     crashed: AtomicBool,
     answered: AtomicBool,
 }
@@ -109,6 +98,7 @@ impl Incarnation {
             number,
             service,
             state,
+            actor: OnceLock::new(),
             crashed: AtomicBool::new(false),
             answered: AtomicBool::new(false),
         })
@@ -138,10 +128,28 @@ impl Incarnation {
         self.state.downcast_ref()
     }
 
+    /// Tells the actor of this life. One that is ending needs no news.
+    fn tell(&self, message: ServiceMessage) {
+        let told = self.actor.get().map(|actor| actor.send_message(message));
+        if !matches!(told, Some(Ok(()))) {
+            debug!(service = %self.service.id, incarnation = self.number, "nobody stands for this incarnation any more");
+        }
+    }
+
     /// Notes that a handler answered; the first answer makes the incarnation healthy.
     pub(crate) fn note_answer(&self) {
         if !self.answered.load(Ordering::Relaxed) && !self.answered.swap(true, Ordering::AcqRel) {
-            self.service.healthy();
+            self.tell(ServiceMessage::Answered);
+        }
+    }
+}
+
+impl Drop for Incarnation {
+    /// The last owner may be a caller whose handler has just ended: a panic of the author's `Drop` is not its business.
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut self.state, Box::new(()));
+        if catch_unwind(AssertUnwindSafe(|| drop(state))).is_err() {
+            warn!(service = %self.service.id, incarnation = self.number, "dropping a service's state panicked");
         }
     }
 }
@@ -204,9 +212,11 @@ impl Actor for ServiceActor {
         myself: ActorRef<Self::Msg>,
         arguments: ServiceArguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let service = arguments.incarnation.service();
-        service.actor.store(Some(Arc::new(myself)));
-        service.gate.open(Arc::clone(&arguments.incarnation));
+        let incarnation = &arguments.incarnation;
+        if incarnation.actor.set(myself).is_err() {
+            return Err("an incarnation has one actor".into());
+        }
+        incarnation.service().gate.open(Arc::clone(incarnation));
         Ok(arguments)
     }
 

@@ -5,7 +5,7 @@ use std::task::Waker;
 use crate::clock::Stamp;
 #[cfg(not(roadshow_loom))]
 use crate::sync::RegisterByRef;
-use crate::sync::{AtomicU8, AtomicWaker, Ordering};
+use crate::sync::{AtomicU8, AtomicU64, AtomicWaker, Ordering};
 
 /// What the wheel tells a handler that is still at work.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Watch {
     stage: AtomicU8,
     waker: AtomicWaker,
     abandon: Stamp,
+    /// The slot of the wheel in which it waits for its second due time.
+    second: AtomicU64,
 }
 
 /// How late a handler is.
@@ -23,8 +25,10 @@ pub(crate) enum Stage {
     InTime = 0,
     /// Past its deadline: its caller has been answered.
     Late = 1,
-    /// Past `abandon_after`, or told to end: its future is dropped.
+    /// Past `abandon_after`: its future is dropped.
     Abandoned = 2,
+    /// Its node stops: its future is dropped, however early it is.
+    Stopped = 3,
 }
 
 impl Watch {
@@ -33,7 +37,17 @@ impl Watch {
             stage: AtomicU8::new(Stage::InTime as u8),
             waker: AtomicWaker::new(),
             abandon,
+            second: AtomicU64::new(0),
         }
+    }
+
+    /// The slot of its second due time. Written and read under the lock of its shard.
+    pub(crate) fn second(&self) -> usize {
+        self.second.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn set_second(&self, slot: usize) {
+        self.second.store(slot as u64, Ordering::Relaxed);
     }
 
     /// When the handler is dropped.
@@ -45,7 +59,8 @@ impl Watch {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::InTime,
             1 => Stage::Late,
-            _ => Stage::Abandoned,
+            2 => Stage::Abandoned,
+            _ => Stage::Stopped,
         }
     }
 

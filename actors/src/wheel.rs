@@ -5,7 +5,7 @@
 //! wheel ticks only while something is in it, so an idle node sleeps. Deadlines are met within one tick (4 ms), which is
 //! far below what a deadline over a network can mean.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +55,10 @@ struct Slot {
 pub(crate) struct Wheel {
     shards: [CachePadded<Mutex<Shard>>; SHARDS],
     ticking: AtomicBool,
+    /// The tick handled last. Set before the shards of a tick are looked at, so that whoever enters later knows.
+    handled: AtomicU64,
+    /// Set when the node ends every handler: who enters afterwards is told at once.
+    ended: AtomicBool,
     wake: Notify,
 }
 
@@ -63,6 +67,8 @@ impl Default for Wheel {
         Wheel {
             shards: Default::default(),
             ticking: AtomicBool::new(false),
+            handled: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
@@ -77,17 +83,18 @@ impl Wheel {
     pub(crate) fn enter(&self, deadline: Stamp, abandon: Stamp) -> Place {
         let watch = Arc::new(Watch::new(abandon));
         let shard_index = ThreadSlot::current().index() % SHARDS;
-        let slot_index = (tick_of(deadline) % SLOTS) as usize;
-        let index = {
+        let (slot_index, index) = {
             let mut shard = lock_std(&self.shards[shard_index]);
-            shard.put(
-                slot_index,
-                Entry {
-                    due: deadline,
-                    watch: Arc::clone(&watch),
-                },
-            )
+            let slot = self.slot_of(deadline);
+            let entry = Entry {
+                due: deadline,
+                watch: Arc::clone(&watch),
+            };
+            (slot, shard.put(slot, entry))
         };
+        if self.ended.load(Ordering::SeqCst) {
+            watch.advance(Stage::Stopped);
+        }
         if !self.ticking.load(Ordering::SeqCst) && !self.ticking.swap(true, Ordering::SeqCst) {
             self.wake.notify_one();
         }
@@ -99,13 +106,17 @@ impl Wheel {
         }
     }
 
+    /// The slot in which a due time is found in time: its own, or the next to be looked at if that has passed.
+    fn slot_of(&self, due: Stamp) -> usize {
+        (tick_of(due).max(self.handled.load(Ordering::SeqCst)) % SLOTS) as usize
+    }
+
     /// Takes a finished handler out.
     pub(crate) fn leave(&self, place: &Place) {
         let mut shard = lock_std(&self.shards[place.shard]);
-        // Past its deadline the entry sits in the slot of its second due time, so both are looked at.
-        let second = (tick_of(place.watch.abandon()) % SLOTS) as usize;
         if !shard.take(place.slot, place.index, &place.watch) {
-            shard.take_by_search(second, &place.watch);
+            // Past its deadline the entry sits in the slot of its second due time.
+            shard.take_by_search(place.watch.second(), &place.watch);
         }
     }
 
@@ -121,25 +132,28 @@ impl Wheel {
         self.len() == 0
     }
 
-    /// Tells every handler in the wheel to end now: their futures are dropped at their next wake-up.
-    pub(crate) fn abandon_all(&self) {
+    /// Tells every handler in the wheel, and every one that enters later, to end now: their futures are dropped at their
+    /// next wake-up.
+    pub(crate) fn end_all(&self) {
+        self.ended.store(true, Ordering::SeqCst);
         for shard in &self.shards {
             let watches = lock_std(shard).watches();
-            watches.iter().for_each(|watch| watch.advance(Stage::Abandoned));
+            watches.iter().for_each(|watch| watch.advance(Stage::Stopped));
         }
     }
 
-    /// Moves everything due at `now` to its next stage; `from` is the tick handled last.
-    fn tick(&self, from: u64, now: Stamp) -> u64 {
+    /// Moves everything due at `now` to its next stage.
+    fn tick(&self, now: Stamp) {
         let to = tick_of(now);
-        let steps = (to.saturating_sub(from)).min(SLOTS);
+        let from = self.handled.swap(to, Ordering::SeqCst).min(to);
+        let steps = (to - from).min(SLOTS);
         for shard in &self.shards {
             let mut due = Vec::new();
             {
                 let mut shard = lock_std(shard);
                 if shard.len > 0 {
                     for step in 0..=steps {
-                        shard.collect_due(((to - step) % SLOTS) as usize, now, &mut due);
+                        self.collect_due(&mut shard, ((to - step) % SLOTS) as usize, now, &mut due);
                     }
                 }
             }
@@ -147,7 +161,24 @@ impl Wheel {
                 watch.advance(stage);
             }
         }
-        to
+    }
+
+    /// Takes what is due out of one slot; what has a second due time is put back for that.
+    fn collect_due(&self, shard: &mut Shard, slot: usize, now: Stamp, due: &mut Vec<(Arc<Watch>, Stage)>) {
+        for watch in shard.take_due(slot, now) {
+            if now >= watch.abandon() {
+                due.push((watch, Stage::Abandoned));
+                continue;
+            }
+            let second = self.slot_of(watch.abandon());
+            watch.set_second(second);
+            let entry = Entry {
+                due: watch.abandon(),
+                watch: Arc::clone(&watch),
+            };
+            shard.put(second, entry);
+            due.push((watch, Stage::Late));
+        }
     }
 
     fn rests(&self) -> bool {
@@ -168,12 +199,11 @@ impl Wheel {
             if self.rests() {
                 self.wake.notified().await;
             }
-            let mut last = tick_of(clock.now()).saturating_sub(1);
             let mut beat = tokio::time::interval(TICK);
             beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while !self.rests() {
                 beat.tick().await;
-                last = self.tick(last, clock.now());
+                self.tick(clock.now());
             }
         }
     }
@@ -218,33 +248,19 @@ impl Shard {
         self.take(slot, found, watch);
     }
 
-    /// Takes what is due out of one slot; what has a second due time is put back for that.
-    fn collect_due(&mut self, slot: usize, now: Stamp, due: &mut Vec<(Arc<Watch>, Stage)>) {
-        let mut again = Vec::new();
-        let entries = &mut self.slots[slot];
-        for index in 0..entries.entries.len() {
-            let Some(entry) = entries.entries[index].take_if(|entry| entry.due <= now) else {
-                continue;
-            };
-            entries.holes.push(index);
-            self.len -= 1;
-            if entry.due < entry.watch.abandon() && now < entry.watch.abandon() {
-                due.push((Arc::clone(&entry.watch), Stage::Late));
-                again.push(entry.watch);
-            } else {
-                due.push((entry.watch, Stage::Abandoned));
+    /// Takes everything out of a slot that is due at `now`.
+    fn take_due(&mut self, slot: usize, now: Stamp) -> Vec<Arc<Watch>> {
+        let slot = &mut self.slots[slot];
+        let mut due = Vec::new();
+        for index in 0..slot.entries.len() {
+            if let Some(entry) = slot.entries[index].take_if(|entry| entry.due <= now) {
+                slot.holes.push(index);
+                due.push(entry.watch);
             }
         }
-        entries.shrink();
-        for watch in again {
-            self.put(
-                (tick_of(watch.abandon()) % SLOTS) as usize,
-                Entry {
-                    due: watch.abandon(),
-                    watch,
-                },
-            );
-        }
+        self.len -= due.len();
+        slot.shrink();
+        due
     }
 
     fn watches(&self) -> Vec<Arc<Watch>> {
@@ -280,12 +296,12 @@ mod tests {
     fn a_handler_is_late_at_its_deadline_and_abandoned_later() {
         let wheel = Wheel::default();
         let place = wheel.enter(at(100), at(200));
-        let mut last = wheel.tick(0, at(96));
+        wheel.tick(at(96));
         assert_eq!(place.watch.stage(), Stage::InTime);
-        last = wheel.tick(last, at(100));
+        wheel.tick(at(100));
         assert_eq!(place.watch.stage(), Stage::Late);
         assert_eq!(wheel.len(), 1);
-        wheel.tick(last, at(204));
+        wheel.tick(at(204));
         assert_eq!(place.watch.stage(), Stage::Abandoned);
         assert!(wheel.is_empty());
     }
@@ -295,12 +311,11 @@ mod tests {
         let wheel = Wheel::default();
         let turn = u64::try_from(TICK.as_millis()).unwrap() * SLOTS;
         let place = wheel.enter(at(2 * turn + 8), at(9 * turn));
-        let mut last = 0;
         for ms in (0..2 * turn + 4).step_by(4) {
-            last = wheel.tick(last, at(ms));
+            wheel.tick(at(ms));
         }
         assert_eq!(place.watch.stage(), Stage::InTime);
-        wheel.tick(last, at(2 * turn + 8));
+        wheel.tick(at(2 * turn + 8));
         assert_eq!(place.watch.stage(), Stage::Late);
     }
 
@@ -308,7 +323,7 @@ mod tests {
     fn a_pause_longer_than_a_turn_skips_nobody() {
         let wheel = Wheel::default();
         let places: Vec<_> = (0..5_000).map(|n| wheel.enter(at(n), at(n))).collect();
-        wheel.tick(0, at(100_000));
+        wheel.tick(at(100_000));
         assert!(places.iter().all(|place| place.watch.stage() == Stage::Abandoned));
         assert!(wheel.is_empty());
     }
@@ -320,11 +335,45 @@ mod tests {
         let late = wheel.enter(at(100), at(200));
         wheel.leave(&early);
         assert_eq!(wheel.len(), 1);
-        wheel.tick(0, at(120));
+        wheel.tick(at(120));
         assert_eq!((early.watch.stage(), late.watch.stage()), (Stage::InTime, Stage::Late));
         wheel.leave(&late);
         wheel.leave(&late);
         assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn whoever_enters_past_its_deadline_is_told_at_the_next_tick() {
+        let wheel = Wheel::default();
+        wheel.tick(at(1_020));
+        let place = wheel.enter(at(1_000), at(1_050));
+        wheel.tick(at(1_024));
+        assert_eq!(place.watch.stage(), Stage::Late);
+        wheel.tick(at(1_052));
+        assert_eq!(place.watch.stage(), Stage::Abandoned);
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn both_due_times_may_fall_into_one_tick() {
+        let wheel = Wheel::default();
+        let place = wheel.enter(at(100), Stamp::from_nanos(102_500_000));
+        wheel.tick(at(101));
+        assert_eq!(place.watch.stage(), Stage::Late);
+        wheel.tick(at(103));
+        assert_eq!(place.watch.stage(), Stage::Abandoned);
+    }
+
+    #[test]
+    fn once_all_are_ended_newcomers_are_too() {
+        let wheel = Wheel::default();
+        let before = wheel.enter(at(100), at(200));
+        wheel.end_all();
+        let after = wheel.enter(at(100), at(200));
+        assert_eq!(
+            (before.watch.stage(), after.watch.stage()),
+            (Stage::Stopped, Stage::Stopped)
+        );
     }
 
     #[test]
