@@ -1,6 +1,6 @@
 //! The program `roadshow` as its users meet it: what it prints, where, and with which exit code it ends.
 //!
-//! `$ROADSHOW_BIN` names the program; without it, the one that cargo has built for these tests is driven.
+//! `$TEST_BIN_ROADSHOW` names the program; without it, the one that cargo has built for these tests is driven.
 
 #![cfg(all(feature = "console", feature = "demo"))]
 
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use program::{Ended, Program};
 
 fn binary() -> PathBuf {
-    std::env::var_os("ROADSHOW_BIN").map_or_else(|| env!("CARGO_BIN_EXE_roadshow").into(), PathBuf::from)
+    std::env::var_os("TEST_BIN_ROADSHOW").map_or_else(|| env!("CARGO_BIN_EXE_roadshow").into(), PathBuf::from)
 }
 
 /// Runs the program to its end.

@@ -32,13 +32,11 @@ impl Program {
     async fn start(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("ledger.jsonl");
-        let binary = std::env::var_os("ROADSHOW_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_roadshow").into());
+        let binary = std::env::var_os("TEST_BIN_ROADSHOW").unwrap_or_else(|| env!("CARGO_BIN_EXE_roadshow").into());
         let mut child = Command::new(binary)
             .args(["up", "--http", "127.0.0.1:0", "--node-id", "load", "--log-filter", "error", "--probe"])
             .arg(&ledger)
             .args(flags)
-            // A variable that begins like a setting is taken for one.
-            .env_remove("ROADSHOW_BIN")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
