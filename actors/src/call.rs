@@ -10,10 +10,11 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use roadshow_bridges::{Executed, Failure, MessageId};
 use tokio::sync::oneshot;
+use tokio::task::coop;
 
 use crate::admission::Held;
 use crate::clock::Stamp;
@@ -24,16 +25,25 @@ use crate::request::Request;
 use crate::running::Running;
 use crate::service::Incarnation;
 
-/// Spends one unit of tokio's cooperative budget; waits for the next turn when it is used up.
+/// Spends tokio's cooperative budget for one call or event; waits for the next turn when it is used up.
 pub async fn spend_budget() {
-    poll_fn(|cx| tokio::task::coop::poll_proceed(cx).map(|restore| restore.made_progress())).await;
+    poll_fn(poll_budget).await;
 }
 
-/// A call that has its permit and waits for the gate, or for its first poll.
-struct Admitted<'a, In> {
-    input: In,
-    request: Request<'a>,
-    permit: Held<&'a EndpointCore>,
+/// Two units: a call does more than the one read that a unit stands for, and 64 calls in a row are turn enough for a timer
+/// to keep its beat beside 64 callers.
+fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(coop::poll_proceed(cx)).made_progress();
+    ready!(coop::poll_proceed(cx)).made_progress();
+    Poll::Ready(())
+}
+
+/// What came of the attempt to serve a call without waiting.
+enum Quick<Out> {
+    /// The handler was started, or the call refused.
+    Done(First<Out>),
+    /// Something has to be waited for first.
+    Waits { started: Stamp, deadline: Stamp },
 }
 
 /// What came of the attempt to start a handler.
@@ -42,8 +52,6 @@ enum First<Out> {
     Answered(Result<Out, Failure>),
     /// It runs in a task of its own.
     HandedOver(oneshot::Receiver<Result<Out, Failure>>),
-    /// There is no state to run it on.
-    Shut,
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
@@ -57,23 +65,67 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
     /// Before the handler has started, dropping the future calls nothing off but the wait. After that the handler runs
     /// to its end, its permit comes back, and `ctx.cancelled()` tells it that nobody waits.
     pub async fn call(&self, input: In, request: Request<'_>) -> Result<Out, Failure> {
-        spend_budget().await;
-        let core = &*self.core;
-        let started = core.node().clock.now();
-        let deadline = request.deadline(started, core.limits.deadline);
-        core.check(&request, started, deadline)?;
-        let permit = match self.try_admit() {
-            Some(permit) => permit,
-            None => self.admit(self.lane_of_input(&input)?, deadline, started).await?,
+        let mut asked = Some((input, request));
+        // Budget, admission and first poll in one step: input and request stay where they are until the handler takes them.
+        let first = poll_fn(|cx| {
+            ready!(poll_budget(cx));
+            Poll::Ready(self.at_once(&mut asked, cx))
+        })
+        .await;
+        let (started, deadline) = match first {
+            Quick::Done(First::Answered(answer)) => return answer,
+            Quick::Done(First::HandedOver(answer)) => return answer.await.unwrap_or_else(|_gone| Err(lost())),
+            Quick::Waits { started, deadline } => (started, deadline),
         };
-        let mut admitted = Some(Admitted { input, request, permit });
+        let Some((input, request)) = asked.take() else {
+            return Err(lost());
+        };
+        self.call_waiting(input, request, started, deadline).await
+    }
+
+    /// The part of a call that is over at once, if nothing has to be waited for.
+    fn at_once(&self, asked: &mut Option<(In, Request<'_>)>, cx: &mut Context<'_>) -> Quick<Out> {
+        let core = &self.core;
+        let started = core.node().clock.now();
+        let Some((_, request)) = &asked else {
+            return Quick::Done(First::Answered(Err(lost())));
+        };
+        let deadline = request.deadline(started, core.limits.deadline);
+        if let Err(refused) = core.check(request, started, deadline) {
+            return Quick::Done(First::Answered(Err(refused)));
+        }
+        let Some(permit) = self.try_admit() else {
+            return Quick::Waits { started, deadline };
+        };
+        let live = core.service.gate().peek();
+        let Some(incarnation) = &*live else {
+            return Quick::Waits { started, deadline };
+        };
+        let Some((input, request)) = asked.take() else {
+            return Quick::Done(First::Answered(Err(lost())));
+        };
+        Quick::Done(self.first_poll(input, request, permit, incarnation, deadline, started, cx))
+    }
+
+    /// The rest of a call that has to wait for its lane, its permit or the gate.
+    async fn call_waiting(
+        &self,
+        input: In,
+        request: Request<'_>,
+        started: Stamp,
+        deadline: Stamp,
+    ) -> Result<Out, Failure> {
+        let core = &*self.core;
+        let permit = self.admit(self.lane_of_input(&input)?, deadline, started).await?;
+        let mut admitted = Some((input, request, permit));
         loop {
-            let first = poll_fn(|cx| Poll::Ready(self.first_poll(&mut admitted, deadline, started, cx))).await;
+            let first =
+                poll_fn(|cx| Poll::Ready(self.first_poll_behind_gate(&mut admitted, deadline, started, cx))).await;
             match first {
-                First::Answered(answer) => return answer,
-                First::HandedOver(answer) => return answer.await.unwrap_or_else(|_gone| Err(lost())),
-                First::Shut => core.wait_at_gate(deadline).await?,
-            };
+                Some(First::Answered(answer)) => return answer,
+                Some(First::HandedOver(answer)) => return answer.await.unwrap_or_else(|_gone| Err(lost())),
+                None => core.wait_at_gate(deadline).await?,
+            }
         }
     }
 
@@ -85,23 +137,39 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         })
     }
 
-    /// Starts the handler if the gate is open, polls it where it may be polled, and hands it over if it is not ready.
+    /// `None` while there is no state to run the handler on.
+    fn first_poll_behind_gate(
+        &self,
+        admitted: &mut Option<(In, Request<'_>, Held<&EndpointCore>)>,
+        deadline: Stamp,
+        started: Stamp,
+        cx: &mut Context<'_>,
+    ) -> Option<First<Out>> {
+        let live = self.core.service.gate().peek();
+        let incarnation = live.as_ref()?;
+        let (input, request, permit) = admitted.take()?;
+        Some(self.first_poll(input, request, permit, incarnation, deadline, started, cx))
+    }
+
+    /// Starts the handler, polls it where it may be polled, and hands it over if it is not ready.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of the call path, whose parts live on the stack"
+    )]
     fn first_poll(
         &self,
-        admitted: &mut Option<Admitted<'_, In>>,
+        input: In,
+        request: Request<'_>,
+        permit: Held<&EndpointCore>,
+        incarnation: &Arc<Incarnation>,
         deadline: Stamp,
         started: Stamp,
         cx: &mut Context<'_>,
     ) -> First<Out> {
         let core = &self.core;
-        let live = core.service.gate().peek();
-        let Some(incarnation) = &*live else { return First::Shut };
         if let Err(refused) = core.check_phase() {
             return First::Answered(Err(refused));
         }
-        let Some(Admitted { input, request, permit }) = admitted.take() else {
-            return First::Shut;
-        };
         let inline = core.polls_inline(request.depth);
         let (mut running, run) = self.start(input, request, deadline, incarnation, inline);
         if inline && let Poll::Ready(ended) = running.poll(cx) {

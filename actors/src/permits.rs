@@ -11,6 +11,8 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crossbeam_utils::CachePadded;
+
 #[cfg(not(roadshow_loom))]
 use crate::sync::RegisterByRef;
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicWaker, Mutex, Ordering, lock};
@@ -20,8 +22,9 @@ const ONE_WAITING: u64 = 1 << 32;
 /// The permits of one endpoint and the queue before them.
 #[derive(Debug)]
 pub(crate) struct Permits {
-    /// Low half: free permits. High half: waiters in the queue.
-    word: AtomicU64,
+    /// Low half: free permits. High half: waiters in the queue. On a cache line of its own: every call writes it, and what
+    /// lies beside it is read by every call.
+    word: CachePadded<AtomicU64>,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
     total: u32,
     waiting_max: u32,
@@ -50,7 +53,7 @@ impl Permits {
     #[must_use]
     pub(crate) fn new(total: NonZeroU32, waiting_max: u32) -> Self {
         Permits {
-            word: AtomicU64::new(u64::from(total.get())),
+            word: CachePadded::new(AtomicU64::new(u64::from(total.get()))),
             queue: Mutex::new(VecDeque::new()),
             total: total.get(),
             waiting_max,

@@ -39,20 +39,24 @@ struct Reached {
 /// All routes of a node at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    commands: HashTable<Arc<dyn CommandEndpoint>>,
+    commands: HashTable<Entry>,
     served: Vec<Served>,
     links: Vec<Reached>,
 }
 
-fn hash_of(endpoint: &Arc<dyn CommandEndpoint>) -> u64 {
-    endpoint.address().key().hash
+/// One command, with its key beside it: finding it touches nothing else.
+#[derive(Clone, Debug)]
+struct Entry {
+    key: AddressKey<'static>,
+    endpoint: Arc<dyn CommandEndpoint>,
 }
 
 impl Routes {
     /// The local endpoint behind an address. One probe of the table, no allocation.
     #[must_use]
     pub fn local(&self, key: AddressKey<'_>) -> Option<&Arc<dyn CommandEndpoint>> {
-        self.commands.find(key.hash, |endpoint| endpoint.address().key() == key)
+        let found = self.commands.find(key.hash, |entry| entry.key == key);
+        found.map(|entry| &entry.endpoint)
     }
 
     /// Where a call to `key` goes: to this node if it serves the address, over a link otherwise.
@@ -96,8 +100,10 @@ impl Routes {
     pub fn serve(&mut self, served: Served) {
         self.withdraw(served.service.id());
         for endpoint in &served.commands {
+            let key = endpoint.address().key();
+            let endpoint = Arc::clone(endpoint);
             self.commands
-                .insert_unique(hash_of(endpoint), Arc::clone(endpoint), hash_of);
+                .insert_unique(key.hash, Entry { key, endpoint }, |entry| entry.key.hash);
         }
         self.served.push(served);
     }
@@ -105,7 +111,8 @@ impl Routes {
     /// Takes a service of this node out.
     pub fn withdraw(&mut self, service: ServiceId) {
         self.served.retain(|served| served.service.id() != service);
-        self.commands.retain(|endpoint| endpoint.address().service() != service);
+        self.commands
+            .retain(|entry| entry.endpoint.address().service() != service);
     }
 
     /// Adds a link and what is behind it, in place of an earlier one of the same name.

@@ -48,22 +48,30 @@ impl<Out> Running<Out> {
 
     /// Polls the handler. Once it has ended its future is gone.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended<Out>> {
-        let Some(future) = self.future.as_mut() else {
-            return Poll::Pending;
-        };
-        let polled = {
-            let _in_span = self.span.enter();
-            catch_unwind(AssertUnwindSafe(|| Pin::as_mut(future).poll(cx)))
-        };
-        let ended = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(answer)) => Ended::Answered(answer),
-            Err(panic) => Ended::Panicked(panic_message(&*panic)),
-        };
-        Poll::Ready(match self.end() {
-            Ok(()) => ended,
-            Err(dropping) => Ended::Panicked(dropping),
-        })
+        let _in_span = self.span.enter();
+        let future = &mut self.future;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(running) = future.as_mut() else {
+                return Poll::Pending;
+            };
+            let polled = Pin::as_mut(running).poll(cx);
+            if polled.is_ready() {
+                // Dropped where it was polled, so that a panic of what it holds is caught too.
+                *future = None;
+            }
+            polled
+        }));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(answer)) => Poll::Ready(Ended::Answered(answer)),
+            Err(panic) => {
+                let message = panic_message(&*panic);
+                let future = self.future.take();
+                // A second panic, while dropping what the first one left, adds nothing.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+                Poll::Ready(Ended::Panicked(message))
+            }
+        }
     }
 
     /// Drops the handler wherever it stands.

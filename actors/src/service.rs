@@ -80,6 +80,8 @@ impl ServiceCore {
 }
 
 /// One life of a service: the state that its factory made, until it crashes or is stopped.
+// Aligned so that what every call reads does not share a cache line with the reference count that every call writes.
+#[repr(align(128))]
 pub struct Incarnation {
     number: u64,
     service: Arc<ServiceCore>,
