@@ -42,24 +42,6 @@ impl Held<&EndpointCore> {
     }
 }
 
-impl Held<Arc<EndpointCore>> {
-    /// Waits for its turn in a lane, in the order of these calls.
-    pub(crate) async fn with_lane(mut self, lane: usize) -> Self {
-        if let Some(core) = self.core.clone()
-            && let Some(lanes) = &core.lanes
-        {
-            let permits = lanes.lane(lane);
-            if !permits.try_acquire() {
-                // As many deliveries as there are permits may wait here, which is within the lane's bound.
-                let Ok(turn) = permits.acquire() else { return self };
-                turn.await;
-            }
-            self.lane = Some(lane);
-        }
-        self
-    }
-}
-
 impl<C: Deref<Target = EndpointCore>> Drop for Held<C> {
     fn drop(&mut self) {
         let Some(core) = &self.core else { return };
@@ -146,25 +128,38 @@ impl EndpointCore {
         Ok(())
     }
 
-    /// Whether a permit could be taken now.
-    pub(crate) fn has_free_permit(&self) -> bool {
-        self.permits.free() > 0
-    }
-
-    /// A permit of its own for one delivery, whenever one is free; for intakes that take before they ask the broker.
-    pub(crate) async fn permit_for_delivery(self: &Arc<Self>) -> Held<Arc<EndpointCore>> {
-        while !self.permits.try_acquire() {
+    /// Waits until a permit is free, and leaves it free: for intakes that ask the broker only for what can run.
+    pub(crate) async fn free_permit(&self) {
+        while self.permits.free() == 0 {
             if let Ok(acquire) = self.permits.acquire() {
                 acquire.await;
-                break;
+                self.permits.release();
+            } else {
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
-        Held {
+    }
+
+    /// A permit of its own for one delivery, whenever one is free, after its turn in `lane`: in the order of the first
+    /// polls of these futures.
+    pub(crate) async fn permit_for_delivery(self: &Arc<Self>, lane: Option<usize>) -> Held<Arc<EndpointCore>> {
+        let mut held = Held {
             core: Some(Arc::clone(self)),
             lane: None,
-            permit: true,
+            permit: false,
+        };
+        if let (Some(lane), Some(lanes)) = (lane, &self.lanes) {
+            wait_for(lanes.lane(lane)).await;
+            held.lane = Some(lane);
         }
+        wait_for(&self.permits).await;
+        held.permit = true;
+        held
+    }
+
+    /// How many may wait for one lane.
+    pub(crate) fn lane_waiting_max(&self) -> usize {
+        self.limits.waiting.max(self.limits.concurrency.get()) as usize
     }
 
     async fn take(&self, permits: &Permits, deadline: Stamp, started: Stamp) -> Result<(), Failure> {
@@ -244,6 +239,16 @@ impl EndpointCore {
     fn refuse(&self, reason: Refusal, failure: Failure) -> Failure {
         self.metrics.record_refused(reason, outcome_of(failure.code));
         failure.with_executed(Executed::No)
+    }
+}
+
+/// Takes a permit, also where the queue before it is full.
+async fn wait_for(permits: &Permits) {
+    while !permits.try_acquire() {
+        if let Ok(acquire) = permits.acquire() {
+            return acquire.await;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

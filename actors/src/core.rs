@@ -15,6 +15,7 @@ use roadshow_bridges::{
     AddressBuf, AddressKey, EventBridge, EventKey, EventNameBuf, Failure, Namespace, NodeId, Subject,
 };
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Cancellations;
@@ -55,6 +56,8 @@ pub struct NodeCore {
     sender: Arc<str>,
     namespace: Namespace,
     bridge: ArcSwapOption<Arc<dyn EventBridge>>,
+    /// Told whenever the bridge is set or cleared.
+    pub(crate) bridge_changed: Notify,
     router: ArcSwapOption<ActorRef<RouterMessage>>,
     /// Subjects of the events emitted here. Bounded by [`SUBJECTS_MAX`].
     subjects: RwLock<HashMap<Box<str>, EventSubject>>,
@@ -121,6 +124,7 @@ impl NodeCore {
             node_id: spec.node_id,
             namespace: spec.namespace,
             bridge: ArcSwapOption::empty(),
+            bridge_changed: Notify::new(),
             router: ArcSwapOption::empty(),
             subjects: RwLock::default(),
             intake: CancellationToken::new(),
@@ -161,6 +165,16 @@ impl NodeCore {
     /// Publishes and subscribes through `bridge` from now on. On a running node only its bridge actor does this.
     pub fn set_event_bridge(&self, bridge: Option<Arc<dyn EventBridge>>) {
         self.bridge.store(bridge.map(Arc::new));
+        self.bridge_changed.notify_waiters();
+    }
+
+    /// Publishes and subscribes through `bridge` no more. Another one that has taken its place meanwhile stays.
+    pub fn clear_event_bridge(&self, bridge: &Arc<dyn EventBridge>) {
+        let current = self.bridge.load();
+        if current.as_deref().is_some_and(|current| Arc::ptr_eq(current, bridge)) {
+            self.bridge.compare_and_swap(&current, None);
+            self.bridge_changed.notify_waiters();
+        }
     }
 
     pub(crate) fn set_router(&self, router: ActorRef<RouterMessage>) {

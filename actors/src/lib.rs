@@ -24,15 +24,21 @@ mod ids;
 mod link;
 pub mod metrics;
 mod outcome;
+mod owned_task;
 mod permits;
 mod request;
+mod rest;
 mod router;
 mod routes;
 mod running;
 mod service;
 mod slot;
 mod subscription;
+mod subscription_actor;
 mod sync;
+mod taking;
+#[cfg(test)]
+mod test_node;
 mod watch;
 mod wheel;
 
@@ -46,10 +52,12 @@ pub use endpoint::{CommandEndpoint, Endpoint, EndpointCore, EndpointSpec, KeyOf,
 pub use gate::{Gate, GateState, Live, Refused};
 pub use ids::Ids;
 pub use link::Link;
+pub use owned_task::{OwnedTask, TaskPanic};
 pub use request::{Request, next_hop, root_identity};
 pub use router::{Router, RouterMessage};
 pub use routes::{Route, Routes, Served};
 pub use running::Ended;
 pub use service::{Incarnation, OnHealthy, ServiceActor, ServiceArguments, ServiceCore, ServiceMessage};
-pub use subscription::{AnySubscriber, CRASHES_MAX, ReadEvent, Subscriber, SubscriberSpec, SubscriptionActor};
+pub use subscription::{CRASHES_MAX, ReadEvent, Subscriber, SubscriberSpec};
+pub use subscription_actor::{AnySubscriber, Joined, SubscriptionActor, TakingEnded};
 pub use wheel::TICK;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use roadshow_bridges::{AddressBuf, Failure, ServiceId};
-use tokio::task::JoinHandle;
 
 use crate::core::NodeCore;
 use crate::link::Link;
+use crate::owned_task::{OwnedTask, TaskPanic};
 use crate::routes::{Route, Served};
 
 /// What the router is told.
@@ -32,6 +32,8 @@ pub enum RouterMessage {
     RemoveLink(String),
     /// The slow path: where does an address lead, once everything told before is in the table?
     Resolve(AddressBuf, RpcReplyPort<Result<Route, Failure>>),
+    /// The wheel stands still: told by its driver only.
+    WheelEnded(Result<(), TaskPanic>),
 }
 
 /// The router of one node.
@@ -43,13 +45,7 @@ pub struct Router {
 /// The wheel's driver, ended with the router.
 #[derive(Debug)]
 pub struct RouterState {
-    wheel: JoinHandle<()>,
-}
-
-impl Drop for RouterState {
-    fn drop(&mut self) {
-        self.wheel.abort();
-    }
+    _wheel: OwnedTask,
 }
 
 impl Router {
@@ -66,13 +62,11 @@ impl Actor for Router {
     type Arguments = ();
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        self.node.set_router(myself);
+        self.node.set_router(myself.clone());
         let node = Arc::clone(&self.node);
-        let wheel = self
-            .node
-            .runtime()
-            .spawn(async move { node.wheel.run(&node.clock).await });
-        Ok(RouterState { wheel })
+        let drive = async move { node.wheel.run(&node.clock).await };
+        let wheel = OwnedTask::spawn(self.node.runtime(), myself, drive, RouterMessage::WheelEnded);
+        Ok(RouterState { _wheel: wheel })
     }
 
     async fn handle(
@@ -92,7 +86,14 @@ impl Actor for Router {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.node.routes().resolve(address.key()));
             }
+            RouterMessage::WheelEnded(ended) => {
+                ended?;
+                return Err("the deadline wheel has stopped".into());
+            }
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,8 +146,9 @@ impl Client {
     /// Publishes an event; resolves when the event bridge has it.
     ///
     /// # Errors
-    /// `exhausted` or `unavailable` when the bridge did not take it.
+    /// `exhausted` or `unavailable` when the bridge did not take it, and while the node drains.
     pub async fn emit<E: Event>(&self, event: E) -> Result<(), Failure> {
+        dispatch::refuse_drain(&self.node)?;
         dispatch::emit(&self.node, event, roadshow_actors::root_identity(&self.node)).await
     }
 
@@ -214,5 +215,14 @@ impl<C: Command> Handle<C> {
     /// As [`Client::call`].
     pub async fn call(&self, input: C) -> Result<C::Reply, Failure> {
         self.route.endpoint.call(input, Request::root()).await
+    }
+
+    /// As [`Handle::call`], on somebody's behalf and with a time budget.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_with(&self, input: C, options: CallOptions) -> Result<C::Reply, Failure> {
+        let request = options.request(&self.node);
+        self.route.endpoint.call(input, request).await
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roadshow_actors::{CallContext, Request};
-use roadshow_bridges::{CorrelationId, Failure, Identity, MessageId, TraceContext};
+use roadshow_bridges::{CorrelationId, Executed, Failure, Identity, MessageId, TraceContext};
 
 use crate::command::Command;
 use crate::dispatch;
@@ -50,7 +50,7 @@ impl Context {
         let service = self.0.incarnation().service();
         if !service.may_call(C::ADDRESS) {
             let text = format!("{} does not declare that it calls {}", service.id(), C::ADDRESS);
-            return Err(Failure::forbidden(text));
+            return Err(Failure::forbidden(text).with_executed(Executed::No));
         }
         dispatch::call(self.0.node(), input, request).await
     }
@@ -59,7 +59,7 @@ impl Context {
     ///
     /// # Errors
     /// `exhausted` or `unavailable` when the bridge did not take it (`executed` no), `unavailable` with `executed` unknown
-    /// when no confirmation came.
+    /// when no confirmation came; `exhausted` where the conversation has taken too many hops.
     pub async fn emit<E: Event>(&self, event: E) -> Result<(), Failure> {
         let identity = roadshow_actors::next_hop(self.0.node(), self.0.identity());
         dispatch::emit(self.0.node(), event, identity).await

@@ -1,6 +1,7 @@
 //! What a service promises, as data: for the gateway, for documents, and for checks before anything starts.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roadshow_actors::Limits;
@@ -51,6 +52,10 @@ pub struct SubscriptionContract {
     pub durable: bool,
     /// Whether every instance gets every event, instead of one of the group.
     pub every_instance: bool,
+    /// How often a delivery is started at most, before it goes to the dead letters.
+    pub attempts: u32,
+    /// How many deliveries may be out at the same time.
+    pub window: NonZeroU32,
     /// Time budget of one delivery.
     pub deadline: Duration,
     /// The schema of the event.

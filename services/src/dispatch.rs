@@ -2,17 +2,20 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use roadshow_actors::{CommandEndpoint, Endpoint, EndpointCore, EventSubject, NodeCore, Request, Route};
+use roadshow_actors::{CommandEndpoint, Endpoint, EndpointCore, EventSubject, NodeCore, Phase, Request, Route};
 use roadshow_bridges::{
-    Address, AddressKey, Envelope, EventKey, Executed, Failure, Identity, Payload, Published, TryPublish, codec,
+    Address, AddressKey, Envelope, EventKey, Executed, Failure, HOPS_MAX, Identity, Payload, Published, TryPublish,
+    codec,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::error;
 
 use crate::command::Command;
 use crate::event::Event;
@@ -54,13 +57,13 @@ where
 
     fn call_encoded<'a>(&'a self, payload: Bytes, request: Request<'a>) -> BoxFuture<'a, Result<Bytes, Failure>> {
         async move {
-            let input: In = codec::decode_json(&payload).map_err(|error| not_executed(error.into()))?;
+            let decoded = caught(|| codec::decode_json::<In>(&payload));
+            let input = decoded
+                .map_err(|panic| internal("decode the input", &self.address, &panic).with_executed(Executed::No))?
+                .map_err(|error| not_executed(error.into()))?;
             let reply = self.endpoint.call(input, request).await?;
-            codec::encode_json(&reply).map_err(|error| {
-                Failure::internal(format!("the reply of {} cannot be encoded", self.address))
-                    .with_details(serde_json::json!({ "cause": error.to_string() }))
-                    .with_executed(Executed::Yes)
-            })
+            run_serde(|| codec::encode_json(&reply), "encode the reply", &self.address)
+                .map_err(|failure| failure.with_executed(Executed::Yes))
         }
         .boxed()
     }
@@ -81,13 +84,10 @@ pub(crate) async fn call<C: Command>(
         }
         node.count_typed_fallback();
     }
-    let payload = codec::encode_json(&input).map_err(|error| not_executed(error.into()))?;
+    let payload = run_serde(|| codec::encode_json(&input), "encode the input", &C::ADDRESS).map_err(not_executed)?;
     let reply = call_route(&route, C::ADDRESS.key(), payload, request).await?;
-    codec::decode_json(&reply).map_err(|error| {
-        Failure::internal(format!("the reply of {} cannot be decoded", C::ADDRESS))
-            .with_details(serde_json::json!({ "cause": error.to_string() }))
-            .with_executed(Executed::Yes)
-    })
+    run_serde(|| codec::decode_json(&reply), "decode the reply", &C::ADDRESS)
+        .map_err(|failure| failure.with_executed(Executed::Yes))
 }
 
 /// Calls with an encoded payload: over HTTP, from a shell, from a broker.
@@ -116,7 +116,7 @@ async fn call_route(
 /// Publishes an event on the node's event bridge.
 pub(crate) async fn emit<E: Event>(node: &Arc<NodeCore>, event: E, identity: Identity) -> Result<(), Failure> {
     let payload = if node.codec_always() {
-        Payload::Bytes(codec::encode_json(&event).map_err(|error| not_executed(error.into()))?)
+        Payload::Bytes(run_serde(|| codec::encode_json(&event), "encode the event", &E::NAME).map_err(not_executed)?)
     } else {
         Payload::shared(Arc::new(event))
     };
@@ -131,6 +131,10 @@ pub(crate) async fn publish(
     identity: Identity,
 ) -> Result<(), Failure> {
     roadshow_actors::spend_budget().await;
+    if identity.hops >= HOPS_MAX {
+        let text = format!("the conversation has taken {HOPS_MAX} hops: is it a loop?");
+        return Err(not_executed(Failure::exhausted(text)));
+    }
     let bridge = node.event_bridge()?;
     let EventSubject { name, subject } = node.event_subject(event);
     let mut envelope = Envelope::event(subject, name, identity, payload);
@@ -147,6 +151,41 @@ pub(crate) async fn publish(
             Err(Failure::unavailable(text).with_executed(Executed::Unknown))
         }
     }
+}
+
+/// Refuses what starts a conversation while the node drains.
+pub(crate) fn refuse_drain(node: &NodeCore) -> Result<(), Failure> {
+    if node.phase() >= Phase::Draining {
+        return Err(not_executed(Failure::unavailable("this node is shutting down")));
+    }
+    Ok(())
+}
+
+/// Runs the author's serde code. Whatever goes wrong in it stays in this node's log; others learn only that it did.
+fn run_serde<T, E: fmt::Display>(
+    run: impl FnOnce() -> Result<T, E>,
+    what: &str,
+    message: &dyn fmt::Display,
+) -> Result<T, Failure> {
+    match caught(run) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(internal(what, message, &error)),
+        Err(panic) => Err(internal(what, message, &panic)),
+    }
+}
+
+/// Runs code that may panic; the error is what the panic said.
+fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("panicked: {}", text.as_deref().unwrap_or("no text"))
+    })
+}
+
+fn internal(what: &str, message: &dyn fmt::Display, cause: &dyn fmt::Display) -> Failure {
+    error!(%message, %cause, "cannot {what}");
+    Failure::internal(format!("cannot {what} of {message}"))
 }
 
 fn not_executed(failure: Failure) -> Failure {

@@ -74,6 +74,7 @@ pub use service::{AnyService, CommandOptions, FactoryError, Service, Subscriptio
 pub use setup::Setup;
 pub use validate::{Validate, Violation, Violations};
 
+pub use roadshow_actors::metrics::Recorder as MetricsRecorder;
 pub use roadshow_actors::{Clock, Limits, Phase};
 pub use roadshow_bridges::{
     Address, AddressBuf, Code, Connector, Connectors, CorrelationId, EventBridge, EventName, EventNameBuf, Executed,

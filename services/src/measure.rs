@@ -16,10 +16,22 @@ impl Measure {
         Measure(metrics)
     }
 
-    /// Explains a metric: what `/metrics` prints as its help text.
+    /// Explains a counter: what `/metrics` prints as its help text.
     pub fn describe_counter(&self, name: &str, meaning: &str) {
-        let (name, meaning): (KeyName, SharedString) = (name.to_owned().into(), meaning.to_owned().into());
+        let (name, meaning) = texts(name, meaning);
         self.0.recorder().describe_counter(name, None::<Unit>, meaning);
+    }
+
+    /// Explains a gauge.
+    pub fn describe_gauge(&self, name: &str, meaning: &str) {
+        let (name, meaning) = texts(name, meaning);
+        self.0.recorder().describe_gauge(name, None::<Unit>, meaning);
+    }
+
+    /// Explains a histogram.
+    pub fn describe_histogram(&self, name: &str, meaning: &str) {
+        let (name, meaning) = texts(name, meaning);
+        self.0.recorder().describe_histogram(name, None::<Unit>, meaning);
     }
 
     /// A number that only grows.
@@ -39,6 +51,10 @@ impl Measure {
 }
 
 const METADATA: Metadata<'static> = Metadata::new("roadshow", Level::INFO, None);
+
+fn texts(name: &str, meaning: &str) -> (KeyName, SharedString) {
+    (name.to_owned().into(), meaning.to_owned().into())
+}
 
 fn key(name: &str, labels: &[(&'static str, &str)]) -> Key {
     let labels: Vec<Label> = labels

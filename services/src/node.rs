@@ -11,7 +11,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use roadshow_actors::metrics::Recorder;
 use roadshow_actors::{NodeCore, Phase};
+use roadshow_bridges::Address;
 use roadshow_supervision::{Exit, SupervisorRef, Tree, TreeNode};
 use tokio::sync::watch;
 use tracing::warn;
@@ -56,6 +58,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) optional: bool,
     pub(crate) commands: Vec<CommandContract>,
     pub(crate) subscriptions: Vec<SubscriptionContract>,
+    /// What it declares that it calls, where contracts are strict.
+    pub(crate) calls: Vec<Address>,
 }
 
 /// What bounds calls from outside.
@@ -113,9 +117,20 @@ impl Node {
     }
 
     /// Drains and stops the node: see [`Drained`] for what was left. `budget` bounds all of it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the drain: as with a node that is dropped, what is at work is dropped and the tree stops.
     pub async fn shutdown(mut self, budget: Duration) -> Drained {
+        let drained = drain::shutdown(&self.view.0, budget).await;
         self.ended = true;
-        drain::shutdown(&self.view.0, budget).await
+        drained
+    }
+
+    /// Lets go of a node that never became ready; its tree has ended already.
+    fn abort_start(mut self) {
+        self.ended = true;
+        self.view.0.end_calls();
+        self.view.0.core.close();
     }
 
     /// A handle that others may keep.
@@ -154,9 +169,9 @@ impl Drop for Node {
         if !self.ended
             && let Some(root) = self.view.0.root.get()
         {
-            warn!(node = self.view.id(), "a node was dropped without a shutdown");
-            self.view.0.core.enter_phase(Phase::Stopped);
-            self.view.0.core.abandon_all();
+            warn!(node = self.view.id(), "a node was dropped without a finished shutdown");
+            self.view.0.end_calls();
+            self.view.0.core.close();
             root.cell().stop(Some("the node was dropped".to_owned()));
         }
     }
@@ -207,6 +222,13 @@ impl NodeView {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.0.core.metrics().render()
+    }
+
+    /// The door for metrics of the `metrics` facade: a program may install it as the global recorder, so that macros
+    /// anywhere count on this node.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        self.0.core.metrics().recorder()
     }
 
     /// The commands of this node.

@@ -40,6 +40,7 @@ impl Outgoing {
     /// # Errors
     /// As [`Client::emit_json`](crate::Client::emit_json).
     pub async fn emit_json(self, event: &EventNameBuf, payload: Bytes) -> Result<(), Failure> {
+        dispatch::refuse_drain(&self.node)?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(|error| {
             let text = format!("the payload of {} is no JSON: {error}", event.as_str());
             Failure::invalid(text).with_executed(Executed::No)

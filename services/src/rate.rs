@@ -2,15 +2,21 @@
 //!
 //! The algorithm is governor's GCRA. A keyed limit remembers one state per key; keys that have rested are forgotten, and
 //! beyond [`KEYS_MAX`] keys strangers share a bounded number of counts rather than being remembered one by one.
+//!
+//! The narrow limits are asked first, in whatever order they were declared: a principal who is over its own limit
+//! uses up nothing of what everybody shares. Time is the node's, so paused tests own it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota};
-use roadshow_actors::RateLimit as Limit;
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{NotUntil, Quota, RateLimiter};
+use roadshow_actors::{Clock, RateLimit as Limit, Stamp};
 use roadshow_bridges::{Failure, Who};
 
 /// How many principals, or tenants, one limit remembers.
@@ -50,75 +56,117 @@ impl RateLimit {
     }
 }
 
-/// What a limit counts by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+/// What a limit counts by, the narrowest first: the order in which limits are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum By {
     Principal,
     Tenant,
+    All,
 }
 
+/// The node's clock as governor reads it.
+#[derive(Clone, Debug)]
+struct NodeClock(Clock);
+
+impl governor::clock::Clock for NodeClock {
+    /// Time since the clock was made.
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.now().since(Stamp::from_nanos(0))
+    }
+}
+
+type Passes = NoOpMiddleware<Duration>;
+type Direct = RateLimiter<NotKeyed, InMemoryState, NodeClock, Passes>;
+type PerKey = RateLimiter<Box<str>, DefaultKeyedStateStore<Box<str>>, NodeClock, Passes>;
+
 /// All rate limits of one command.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RateLimits {
-    all: Option<DefaultDirectRateLimiter>,
+    clock: NodeClock,
+    /// By principal before by tenant.
     keyed: Vec<Keyed>,
+    all: Vec<Direct>,
 }
 
 #[derive(Debug)]
 struct Keyed {
     by: By,
-    limiter: DefaultKeyedRateLimiter<Box<str>>,
+    limiter: PerKey,
     calls: AtomicU32,
     crowded: AtomicBool,
     hasher: RandomState,
 }
 
 impl RateLimits {
-    pub(crate) fn all(&mut self, limit: RateLimit) {
-        self.all = Some(DefaultDirectRateLimiter::direct(limit.quota));
-    }
-
-    pub(crate) fn per_principal(&mut self, limit: RateLimit) {
-        self.keyed.push(Keyed::new(By::Principal, limit));
-    }
-
-    pub(crate) fn per_tenant(&mut self, limit: RateLimit) {
-        self.keyed.push(Keyed::new(By::Tenant, limit));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.all.is_none() && self.keyed.is_empty()
+    /// The limits as declared, in any order; `None` where there are none.
+    pub(crate) fn new(declared: &[(By, RateLimit)], clock: &Clock) -> Option<Self> {
+        let clock = NodeClock(clock.clone());
+        let mut limits = RateLimits {
+            clock: clock.clone(),
+            keyed: Vec::new(),
+            all: Vec::new(),
+        };
+        for (by, limit) in declared {
+            match by {
+                By::All => limits.all.push(Direct::direct_with_clock(limit.quota, clock.clone())),
+                by => limits.keyed.push(Keyed::new(*by, *limit, clock.clone())),
+            }
+        }
+        limits.keyed.sort_by_key(|keyed| keyed.by);
+        (!declared.is_empty()).then_some(limits)
     }
 }
 
 impl Limit for RateLimits {
     fn check(&self, who: Option<&Who>) -> Result<(), Failure> {
-        if let Some(limiter) = &self.all {
-            limiter.check().map_err(|not_until| exhausted("calls", &not_until))?;
-        }
         for keyed in &self.keyed {
-            keyed.check(who)?;
+            keyed
+                .check(who)
+                .map_err(|not_until| self.exhausted(keyed.what(), &not_until))?;
+        }
+        for limiter in &self.all {
+            limiter
+                .check()
+                .map_err(|not_until| self.exhausted("calls", &not_until))?;
         }
         Ok(())
     }
 }
 
+impl RateLimits {
+    fn exhausted(&self, what: &str, not_until: &NotUntil<Duration>) -> Failure {
+        let wait = not_until.wait_time_from(self.clock.now()).max(Duration::from_millis(1));
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Failure::exhausted(format!("too many {what}: try again in {wait_ms} ms"))
+            .with_details(serde_json::json!({ "retry_after_ms": wait_ms }))
+    }
+}
+
 impl Keyed {
-    fn new(by: By, limit: RateLimit) -> Self {
+    fn new(by: By, limit: RateLimit, clock: NodeClock) -> Self {
         Keyed {
             by,
-            limiter: DefaultKeyedRateLimiter::keyed(limit.quota),
+            limiter: PerKey::new(limit.quota, DefaultKeyedStateStore::default(), clock),
             calls: AtomicU32::new(0),
             crowded: AtomicBool::new(false),
             hasher: RandomState::new(),
         }
     }
 
+    fn what(&self) -> &'static str {
+        match self.by {
+            By::Tenant => "calls of this tenant",
+            By::Principal | By::All => "calls of this principal",
+        }
+    }
+
     /// Calls of nobody in particular share one count.
-    fn check(&self, who: Option<&Who>) -> Result<(), Failure> {
-        let (key, what) = match self.by {
-            By::Principal => (who.and_then(|who| who.principal.as_deref()), "calls of this principal"),
-            By::Tenant => (who.and_then(|who| who.tenant.as_deref()), "calls of this tenant"),
+    fn check(&self, who: Option<&Who>) -> Result<(), NotUntil<Duration>> {
+        let key = match self.by {
+            By::Tenant => who.and_then(|who| who.tenant.as_deref()),
+            By::Principal | By::All => who.and_then(|who| who.principal.as_deref()),
         };
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.limiter.retain_recent();
@@ -130,19 +178,8 @@ impl Keyed {
         } else {
             key.into()
         };
-        self.limiter
-            .check_key(&key)
-            .map_err(|not_until| exhausted(what, &not_until))
+        self.limiter.check_key(&key)
     }
-}
-
-fn exhausted(what: &str, not_until: &NotUntil<governor::clock::QuantaInstant>) -> Failure {
-    let wait = not_until
-        .wait_time_from(DefaultClock::default().now())
-        .max(Duration::from_millis(1));
-    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    Failure::exhausted(format!("too many {what}: try again in {wait_ms} ms"))
-        .with_details(serde_json::json!({ "retry_after_ms": wait_ms }))
 }
 
 #[cfg(test)]
@@ -159,10 +196,13 @@ mod tests {
         who
     }
 
+    fn limits(declared: &[(By, RateLimit)]) -> RateLimits {
+        RateLimits::new(declared, &Clock::tsc()).unwrap()
+    }
+
     #[test]
     fn one_principal_does_not_use_up_anothers_limit() {
-        let mut limits = RateLimits::default();
-        limits.per_principal(one());
+        let limits = limits(&[(By::Principal, one())]);
         assert!(limits.check(Some(&of("ada"))).is_ok());
         assert!(limits.check(Some(&of("bob"))).is_ok());
         let failure = limits.check(Some(&of("ada"))).unwrap_err();
@@ -172,9 +212,34 @@ mod tests {
 
     #[test]
     fn the_limit_of_a_command_holds_for_everybody() {
-        let mut limits = RateLimits::default();
-        limits.all(one());
+        let limits = limits(&[(By::All, one())]);
         assert!(limits.check(Some(&of("ada"))).is_ok());
         assert!(limits.check(Some(&of("bob"))).is_err());
+    }
+
+    #[test]
+    fn who_is_over_its_own_limit_uses_up_nothing_of_the_others() {
+        let two = RateLimit::per_minute(NonZeroU32::new(2).unwrap());
+        for declared in [
+            [(By::All, two), (By::Tenant, two), (By::Principal, one())],
+            [(By::Principal, one()), (By::Tenant, two), (By::All, two)],
+        ] {
+            let limits = limits(&declared);
+            assert!(limits.check(Some(&of("ada"))).is_ok());
+            for _ in 0..10 {
+                let failure = limits.check(Some(&of("ada"))).unwrap_err();
+                assert!(failure.message.contains("this principal"), "{failure}");
+            }
+            assert!(limits.check(Some(&of("bob"))).is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_follows_the_nodes_clock() {
+        let limits = RateLimits::new(&[(By::All, one())], &Clock::tokio()).unwrap();
+        assert!(limits.check(None).is_ok());
+        assert!(limits.check(None).is_err());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(limits.check(None).is_ok());
     }
 }

@@ -151,6 +151,10 @@ pub trait AnyService: Send + Sync + fmt::Debug + 'static {
     fn subscriptions(&self) -> Vec<SubscriptionContract>;
     /// What it calls.
     fn calls(&self) -> &[Address];
+    /// What contradicts itself in its declaration, one sentence each; a node with a problem does not start.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Builds its endpoints and its part of the tree. For the runtime.
     #[doc(hidden)]
     fn build(&self, context: &BuildContext) -> Built;
@@ -178,6 +182,12 @@ impl<S: Send + Sync + 'static> AnyService for Service<S> {
 
     fn calls(&self) -> &[Address] {
         &self.calls
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let commands = self.commands.iter().flat_map(|command| command.problems());
+        let subscriptions = self.subscriptions.iter().flat_map(|part| part.problems(self.id));
+        commands.chain(subscriptions).collect()
     }
 
     fn build(&self, context: &BuildContext) -> Built {

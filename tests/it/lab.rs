@@ -166,13 +166,18 @@ impl CommandHandler<Work> for Lab {
         }
         let nested = match work.nest {
             0 => None,
-            n => Some(Box::new(
-                ctx.call(Work {
+            n => {
+                let inner = Work {
                     nest: n - 1,
                     ..work.clone()
-                })
-                .await?,
-            )),
+                };
+                let answer = ctx.call(inner).await.inspect_err(|failure| {
+                    if failure.executed == roadshow::Executed::No {
+                        self.0.note(work.id, "nested not executed");
+                    }
+                });
+                Some(Box::new(answer?))
+            }
         };
         self.0.note(work.id, "end");
         Ok(Done {

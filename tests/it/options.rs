@@ -80,6 +80,20 @@ async fn a_rate_limit_refuses_before_anything_runs() {
     stop(node).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_passes_with_the_nodes_time() {
+    let ledger = Arc::new(Ledger::default());
+    let node = node(&ledger, |c| c.rate_limit(RateLimit::per_minute(NonZeroU32::MIN))).await;
+    let handle = node.client().handle::<Work>().unwrap();
+    let call = || handle.call_with(Work::default(), CallOptions::default().principal("ada"));
+    assert_eq!(call().await.unwrap().principal.as_deref(), Some("ada"));
+    let failure = call().await.unwrap_err();
+    assert!(failure.details.unwrap()["retry_after_ms"].as_u64().unwrap() > 50_000);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    call().await.unwrap();
+    stop(node).await;
+}
+
 #[tokio::test]
 async fn concurrency_one_makes_a_command_serial() {
     let ledger = Arc::new(Ledger::default());
@@ -190,7 +204,12 @@ async fn strict_contracts_refuse_what_was_not_declared() {
         .start()
         .await
         .unwrap();
-    assert_eq!(strict.client().call(nest()).await.unwrap_err().code, Code::Forbidden);
+    let ran = ledger.count("start");
+    let failure = strict.client().call(nest()).await.unwrap_err();
+    // What was refused was not executed; the handler that passes the refusal on was.
+    assert_eq!((failure.code, failure.executed), (Code::Forbidden, Executed::Yes));
+    assert_eq!(ledger.count("nested not executed"), 1);
+    assert_eq!(ledger.count("start"), ran + 1);
     stop(strict).await;
     let declared = lab(&ledger, |c| c).calls::<Work>();
     let node = builder()
@@ -209,7 +228,12 @@ async fn a_service_counts_on_its_own_beside_the_runtime() {
     let held = Arc::clone(&ledger);
     let counting = Service::with_setup(LAB, move |setup: roadshow::Setup| {
         let held = Arc::clone(&held);
-        let starts = setup.measure().counter("lab_starts_total", &[("site", "north")]);
+        let measure = setup.measure();
+        measure.describe_gauge("lab_level", "How full the lab is.");
+        measure.describe_histogram("lab_items", "Items on the bench.");
+        measure.gauge("lab_level", &[]).set(0.5);
+        measure.histogram("lab_items", &[]).record(3.0);
+        let starts = measure.counter("lab_starts_total", &[("site", "north")]);
         async move {
             starts.increment(1);
             Ok::<_, std::convert::Infallible>(Lab(held))
@@ -227,5 +251,8 @@ async fn a_service_counts_on_its_own_beside_the_runtime() {
     node.client().call(Work::default()).await.unwrap();
     assert_eq!(metric(&node, "lab_starts_total{site=\"north\"}"), 2.0);
     assert_eq!(metric(&node, "roadshow_handler_panics_total{"), 1.0);
+    let page = node.metrics_text();
+    assert!(page.contains("# HELP lab_level How full the lab is."), "{page}");
+    assert!(page.contains("# HELP lab_items Items on the bench."), "{page}");
     stop(node).await;
 }

@@ -41,6 +41,7 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
             return End::Done;
         }
     };
+    install_recorder(&node);
     tokio::select! {
         ready = node.ready() => match ready {
             Ok(()) => {}
@@ -59,6 +60,13 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
             end::gave_up("the node gave up", &exit.causes)
         }
         signal = signals.first() => stop(node, signal, &resolved).await,
+    }
+}
+
+/// Lets the macros of the `metrics` facade count on the node.
+fn install_recorder(node: &Node) {
+    if let Err(error) = metrics::set_global_recorder(node.view().recorder()) {
+        warn!(%error, "metrics of macros are counted elsewhere: this process has a global recorder already");
     }
 }
 

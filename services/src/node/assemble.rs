@@ -12,7 +12,7 @@ use roadshow_supervision::{
 };
 
 use super::builder::{BridgeSource, NodeBuilder};
-use super::observer::Chronicle;
+use super::observer::{Chronicle, SERVICES_GROUP};
 use super::{Inner, Node, NodeLimits, NodeView, ServiceEntry};
 use crate::component::component_child;
 use crate::config::{Resolved, Settings};
@@ -20,6 +20,7 @@ use crate::contract::SubscriptionContract;
 use crate::error::Error;
 use crate::service::{BuildContext, Built};
 
+/// Starts a node. What fails on the way stops again whatever was started.
 pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<Node, Error> {
     let settings = resolved.settings().clone();
     let core = core_of(&builder, &settings)?;
@@ -29,20 +30,41 @@ pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<N
         strict_contracts: builder.strict_contracts.unwrap_or(settings.strict_contracts),
     };
     let built: Vec<Built> = builder.services.iter().map(|service| service.build(&context)).collect();
+    let view = view_of(&builder, &context, &built);
+    let children = rows(builder, &settings, &view, built);
+    let chronicle = Arc::clone(&view.0.chronicle);
+    let observer: Arc<dyn Observer> = Arc::new(move |event: &Event| chronicle.event(event));
+    let spec = SupervisorSpec::new("node").initial(InitialStart::Fail).label("node");
+    let tree = view.0.tree.clone();
+    let root = Supervisor::spawn(spec, children, None, tree, observer)
+        .await
+        .map_err(|error| {
+            view.0.end_calls();
+            view.0.core.close();
+            Error::start(&error)
+        })?;
+    view.0
+        .root
+        .set(root)
+        .map_err(|_again| ())
+        .expect("the root is set once");
+    Ok(Node { view, ended: false })
+}
+
+/// What all handles to the node will share.
+fn view_of(builder: &NodeBuilder, context: &BuildContext, built: &[Built]) -> NodeView {
+    let (core, settings) = (&context.node, context.settings.settings());
     let (chronicle, changes) = Chronicle::new(core.metrics().clone());
     chronicle.attend(built.iter().map(|built| Arc::clone(&built.served.service)).collect());
-    let services = builder
-        .services
-        .iter()
-        .zip(&built)
-        .map(|(service, built)| entry(&**service, built))
-        .collect();
-    let view = NodeView(Arc::new(Inner {
-        core: Arc::clone(&core),
+    let services = builder.services.iter().zip(built);
+    NodeView(Arc::new(Inner {
+        core: Arc::clone(core),
         tree: Tree::new(),
         root: OnceLock::new(),
-        services,
-        chronicle: Arc::clone(&chronicle),
+        services: services
+            .map(|(service, built)| entry(&**service, built, context.strict_contracts))
+            .collect(),
+        chronicle,
         changes,
         locations: Mutex::default(),
         limits: NodeLimits {
@@ -50,41 +72,28 @@ pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<N
             payload_max: settings.payload_limit,
             shutdown_budget: builder.shutdown_budget.unwrap_or(settings.shutdown_budget),
         },
-    }));
-    let subscriptions = builder
-        .services
-        .iter()
-        .flat_map(|service| service.subscriptions())
+    }))
+}
+
+/// The children of the root, in the order in which they start.
+fn rows(builder: NodeBuilder, settings: &Settings, view: &NodeView, built: Vec<Built>) -> Vec<ChildSpec> {
+    let core = &view.0.core;
+    let components = builder.components.iter();
+    let mut children: Vec<ChildSpec> = components
+        .map(|component| component_child(Arc::clone(component), view.clone()))
         .collect();
-    let mut children: Vec<ChildSpec> = Vec::new();
-    children.extend(
-        builder
-            .components
-            .iter()
-            .map(|component| component_child(Arc::clone(component), view.clone())),
-    );
     children.push(bridges(BridgePlan {
-        node: Arc::clone(&core),
+        node: Arc::clone(core),
         source: builder.bridge,
         connectors: builder.connectors,
         url: settings.event_bridge.expose().to_owned(),
-        subscriptions,
+        subscriptions: view.subscriptions(),
     }));
-    children.push(router(&core, built.iter().map(|built| built.served.clone()).collect()));
+    children.push(router(core, built.iter().map(|built| built.served.clone()).collect()));
     children.push(group("links", Vec::new()));
-    children.push(group("services", built.into_iter().map(|built| built.child).collect()));
-    let observer: Arc<dyn Observer> = Arc::new(move |event: &Event| chronicle.event(event));
-    let spec = SupervisorSpec::new("node").initial(InitialStart::Fail).label("node");
-    let tree = view.0.tree.clone();
-    let root = Supervisor::spawn(spec, children, None, tree, observer)
-        .await
-        .map_err(|error| Error::start(&error))?;
-    view.0
-        .root
-        .set(root)
-        .map_err(|_again| ())
-        .expect("the root is set once");
-    Ok(Node { view, ended: false })
+    let services = built.into_iter().map(|built| built.child).collect();
+    children.push(group(SERVICES_GROUP, services));
+    children
 }
 
 fn core_of(builder: &NodeBuilder, settings: &Settings) -> Result<Arc<NodeCore>, Error> {
@@ -110,7 +119,7 @@ fn core_of(builder: &NodeBuilder, settings: &Settings) -> Result<Arc<NodeCore>, 
     }))
 }
 
-fn entry(service: &dyn crate::service::AnyService, built: &Built) -> ServiceEntry {
+fn entry(service: &dyn crate::service::AnyService, built: &Built, strict_contracts: bool) -> ServiceEntry {
     let commands = built.served.commands.iter().map(|endpoint| Arc::clone(endpoint.core()));
     let subscribers = built
         .subscribers
@@ -123,6 +132,11 @@ fn entry(service: &dyn crate::service::AnyService, built: &Built) -> ServiceEntr
         optional: built.optional,
         commands: service.commands(),
         subscriptions: service.subscriptions(),
+        calls: if strict_contracts {
+            service.calls().to_vec()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -194,24 +208,48 @@ impl BridgePlan {
             })
     }
 
-    /// Refuses, before anything subscribes, what the bridge cannot keep.
+    /// Refuses, before anything subscribes, what the bridge cannot keep: all of it, not only the first.
     fn check(&self, capability: &Capability) -> Result<(), StartError> {
-        let durable: Vec<&str> = self
-            .subscriptions
-            .iter()
-            .filter(|one| one.durable)
-            .map(|one| one.name.as_str())
-            .collect();
-        if capability.durable || durable.is_empty() {
+        let subscriptions = self.subscriptions.iter();
+        let problems: Vec<String> = subscriptions.flat_map(|one| lacking(one, capability)).collect();
+        if problems.is_empty() {
             return Ok(());
         }
-        let text = format!(
-            "the event bridge keeps no events for absent subscribers, which {} asks for: choose another bridge, or \
-             declare the subscription without `durable`",
-            durable.join(", ")
-        );
-        Err(StartError::unrecoverable(text))
+        Err(StartError::unrecoverable(problems.join("; ")))
     }
+}
+
+/// What `subscription` needs and a bridge with `capability` lacks.
+fn lacking(subscription: &SubscriptionContract, capability: &Capability) -> Vec<String> {
+    let (name, bridge) = (&subscription.name, capability.name);
+    let mut lacking = Vec::new();
+    if subscription.durable && !capability.durable {
+        lacking.push(format!(
+            "the event bridge {bridge} keeps no events for absent subscribers, which {name} asks for: choose another \
+             bridge, or declare the subscription without `durable`"
+        ));
+    }
+    if subscription.durable && !capability.dead_letters {
+        lacking.push(format!(
+            "the event bridge {bridge} keeps no dead letters, which the durable {name} needs: choose another bridge, or \
+             declare the subscription without `durable`"
+        ));
+    }
+    if subscription.attempts > 1 && !capability.redelivery {
+        lacking.push(format!(
+            "the event bridge {bridge} brings nothing again, and {name} asks for {} attempts: choose another bridge, or \
+             declare the subscription with `retry(Retry::never())`",
+            subscription.attempts
+        ));
+    }
+    let window = usize::try_from(subscription.window.get()).unwrap_or(usize::MAX);
+    if let Some(window_max) = capability.window_max.filter(|max| *max < window) {
+        lacking.push(format!(
+            "the event bridge {bridge} has at most {window_max} deliveries out at the same time, and {name} has a \
+             concurrency of {window}"
+        ));
+    }
+    lacking
 }
 
 fn router(node: &Arc<NodeCore>, served: Vec<Served>) -> ChildSpec {

@@ -153,11 +153,19 @@ impl NodeBuilder {
     /// whole chain of causes. Everything that was started is stopped by then.
     pub async fn start(self) -> Result<Node, Error> {
         let node = self.launch().await?;
-        node.ready().await?;
-        Ok(node)
+        match node.ready().await {
+            Ok(()) => Ok(node),
+            Err(error) => {
+                node.abort_start();
+                Err(error)
+            }
+        }
     }
 
     /// Starts the node without waiting for its services: [`Node::ready`] does that.
+    ///
+    /// Calls wait for the services that are not up yet. The node stays in [`Phase::Starting`](crate::Phase), and its
+    /// readiness says so, until somebody has waited for `ready`.
     ///
     /// # Errors
     /// What is wrong with the definitions, and what cannot wait: settings, credentials, taken ports.
@@ -197,6 +205,7 @@ fn check(services: &[Arc<dyn AnyService>]) -> Result<(), Error> {
         if seen.insert(id.to_string(), ()).is_some() {
             problems.push(format!("service {id} is declared twice"));
         }
+        problems.extend(service.problems());
         for command in service.commands() {
             let address = command.address;
             if address.service() != id {

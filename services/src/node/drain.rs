@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use roadshow_actors::Phase;
+use roadshow_actors::{GateState, Phase, Refused};
+use roadshow_supervision::ExitKind;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{info, warn};
 
@@ -44,21 +45,26 @@ pub(super) async fn shutdown(node: &Inner, budget: Duration) -> Drained {
     info!(node = node.core.node_id(), ?budget, "shutting down");
     node.core.enter_phase(Phase::Draining);
     node.core.intake().cancel();
+    node.refuse_unless_open();
     let drain_until = started + budget.saturating_sub(reserve);
     let mut abandoned = 0;
     if timeout_at(drain_until, idle(node)).await.is_err() {
         abandoned = node.in_flight();
         warn!(abandoned, "the drain ran out of time: what is still at work is dropped");
-        node.core.abandon_all();
+        node.end_calls();
         if timeout_at(drain_until + reserve / 2, idle(node)).await.is_err() {
             warn!(left = node.in_flight(), "some handlers do not let go of their thread");
         }
     }
-    node.core.enter_phase(Phase::Stopped);
+    node.end_calls();
     let left = (started + budget)
         .saturating_duration_since(Instant::now())
         .max(reserve / 4);
     let exit = node.root().stop(left).await;
+    if exit.kind == ExitKind::Killed {
+        node.chronicle.note_killed(node.root().path().to_string());
+    }
+    node.core.close();
     info!(node = node.core.node_id(), exit = %exit, "stopped");
     Drained {
         abandoned,
@@ -84,6 +90,25 @@ async fn idle(node: &Inner) {
 }
 
 impl Inner {
+    /// Ends the waiting before services that have no state to run on: a drain waits for work, not for a backoff.
+    fn refuse_unless_open(&self) {
+        for service in &self.services {
+            if service.core.gate().state() != GateState::Open {
+                service.core.gate().refuse(Refused::Stopped);
+            }
+        }
+    }
+
+    /// Admits nothing any more, refuses whoever waits, and drops what is still at work: in this order, so that nothing
+    /// begins in between.
+    pub(super) fn end_calls(&self) {
+        self.core.enter_phase(Phase::Stopped);
+        for service in &self.services {
+            service.core.gate().refuse(Refused::Stopped);
+        }
+        self.core.abandon_all();
+    }
+
     /// Calls and deliveries at work or waiting.
     pub(super) fn in_flight(&self) -> usize {
         let endpoints = self.services.iter().flat_map(|service| &service.endpoints);

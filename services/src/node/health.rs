@@ -1,5 +1,7 @@
 //! Whether a node serves: one line for each part.
 
+use std::collections::BTreeMap;
+
 use roadshow_actors::{GateState, Phase};
 use serde::Serialize;
 
@@ -25,7 +27,7 @@ pub enum PartState {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Part {
-    /// Its name: `node`, `event bridge`, `service user.1`.
+    /// Its name: `node`, `event bridge`, `service user.1`, `call user.1.create_user`.
     pub name: String,
     /// How it is.
     pub state: PartState,
@@ -78,6 +80,7 @@ impl Inner {
     pub(super) fn readiness(&self) -> Readiness {
         let mut parts = vec![self.node_part(), self.bridge_part()];
         parts.extend(self.services.iter().map(|service| self.service_part(service)));
+        parts.extend(self.unanswered_calls());
         let ready = parts
             .iter()
             .all(|part| part.state == PartState::Ready || (part.optional && part.state == PartState::Failed));
@@ -127,6 +130,31 @@ impl Inner {
             optional: service.optional,
             reason,
         }
+    }
+
+    /// One part for each call that a service declares and nobody answers, where contracts are strict.
+    fn unanswered_calls(&self) -> Vec<Part> {
+        let routes = self.core.routes();
+        let callers = self
+            .services
+            .iter()
+            .filter(|service| service.state() != PartState::Failed);
+        let mut parts = BTreeMap::new();
+        for caller in callers {
+            for address in &caller.calls {
+                if let Err(failure) = routes.resolve(address.key()) {
+                    let reason = format!("{} declares that it calls it: {}", caller.core.id(), failure.message);
+                    parts.entry(format!("call {address}")).or_insert(reason);
+                }
+            }
+        }
+        let part = |(name, reason)| Part {
+            name,
+            state: PartState::NotReady,
+            optional: false,
+            reason: Some(reason),
+        };
+        parts.into_iter().map(part).collect()
     }
 
     /// What keeps a service: its last failure, where it is in its start, or a subscription without confirmation.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use roadshow_actors::metrics::NodeMetrics;
-use roadshow_actors::{Refused, ServiceCore};
+use roadshow_actors::{Phase, Refused, ServiceCore};
 use roadshow_supervision::{BudgetKind, Event, EventKind, StopOutcome};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -13,6 +13,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::service::STATE_CHILD;
 
+/// The supervisor of all services.
+pub(super) const SERVICES_GROUP: &str = "services";
 /// How many failures a node remembers.
 const FAILURES_MAX: usize = 256;
 
@@ -71,6 +73,12 @@ impl Chronicle {
             .collect()
     }
 
+    /// Notes that something had to be killed.
+    pub(super) fn note_killed(&self, path: String) {
+        warn!(child = path, "killed: it did not stop within its deadline");
+        self.killed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
     /// What did not stop by itself.
     pub(super) fn killed(&self) -> Vec<String> {
         self.killed.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -108,17 +116,17 @@ impl Chronicle {
         self.metrics
             .record_restart(event.supervisor.as_str(), &event.child, cause);
         info!(supervisor = %event.supervisor, child = &*event.child, cause, ?delay, "restarting");
+        let services = self.services.get().map(Vec::as_slice).unwrap_or_default();
+        for service in services.iter().filter(|service| is_part_of(service, event)) {
+            readmit(service, delay);
+        }
     }
 
     fn stopped(&self, event: &Event, outcome: StopOutcome) {
-        if outcome == StopOutcome::Killed {
-            let path = event.supervisor.join(&event.child);
-            warn!(child = %path, "killed: it did not stop within its deadline");
-            self.killed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(path.to_string());
+        if outcome.was_forced() {
+            self.note_killed(event.supervisor.join(&event.child).to_string());
         }
+        // A service that was given up on stays failed: the gate keeps the first reason.
         if &*event.child == STATE_CHILD {
             self.refuse(event.supervisor.name(), Refused::Stopped);
         }
@@ -159,5 +167,24 @@ impl Chronicle {
             .get()?
             .iter()
             .find(|service| service.id().to_string() == name)
+    }
+}
+
+/// Whether what an event is about is the state of `service`, its supervisor, or the supervisor of all services.
+fn is_part_of(service: &ServiceCore, event: &Event) -> bool {
+    let id = service.id().to_string();
+    match &*event.child {
+        STATE_CHILD => event.supervisor.name() == id,
+        child => child == SERVICES_GROUP || child == id,
+    }
+}
+
+/// Lets calls wait for the state that is about to be started; in a drain only where that is at once, because nobody has
+/// the time to sit out a backoff.
+fn readmit(service: &ServiceCore, delay: Duration) {
+    match service.node().phase() {
+        Phase::Starting | Phase::Running => service.gate().readmit(),
+        Phase::Draining if delay.is_zero() => {}
+        _ => service.gate().refuse(Refused::Stopped),
     }
 }

@@ -20,7 +20,7 @@ use crate::config::Resolved;
 use crate::context::Context;
 use crate::contract::{CommandContract, SubscriptionContract};
 use crate::dispatch::CommandRoute;
-use crate::event::{Event, EventHandler};
+use crate::event::{Event, EventHandler, outcome_of};
 use crate::guard::Guards;
 use crate::setup::Setup;
 
@@ -47,12 +47,14 @@ pub(crate) const STATE_CHILD: &str = "state";
 /// A command of a service with state `S`, whatever its type.
 pub(super) trait CommandPart<S>: Send + Sync {
     fn contract(&self) -> CommandContract;
+    fn problems(&self) -> Vec<String>;
     fn endpoint(&self, service: &Arc<ServiceCore>) -> Arc<dyn CommandEndpoint>;
 }
 
 /// A subscription of a service with state `S`, whatever its event.
 pub(super) trait SubscriptionPart<S>: Send + Sync {
     fn contract(&self, service: ServiceId) -> SubscriptionContract;
+    fn problems(&self, service: ServiceId) -> Vec<String>;
     fn subscriber(&self, service: &Arc<ServiceCore>) -> Arc<dyn AnySubscriber>;
 }
 
@@ -72,6 +74,14 @@ where
         }
     }
 
+    fn problems(&self) -> Vec<String> {
+        let closed = self.closed.then(|| {
+            let address = C::ADDRESS;
+            format!("command {address} has a concurrency of 0: nobody could ever call it")
+        });
+        closed.into_iter().collect()
+    }
+
     fn endpoint(&self, service: &Arc<ServiceCore>) -> Arc<dyn CommandEndpoint> {
         let id = service.id();
         let (validate, before, after) = (self.validate, self.before.clone(), self.after.clone());
@@ -88,7 +98,9 @@ where
             name: C::ADDRESS.command(),
             service: Arc::clone(service),
             limits: self.limits,
-            rate: self.rate_limits().map(|limits| Box::new(limits) as Box<dyn RateLimit>),
+            rate: self
+                .rate_limits(service.node().clock())
+                .map(|limits| Box::new(limits) as Box<dyn RateLimit>),
             metrics: service
                 .node()
                 .metrics()
@@ -148,16 +160,32 @@ where
             event: E::NAME,
             durable: self.durable.is_some(),
             every_instance: self.every_instance,
+            attempts: self.retry.attempts(),
+            window: self.limits.concurrency,
             deadline: self.limits.deadline,
             schema: |schemas| schemas.subschema_for::<E>(),
         }
     }
 
+    fn problems(&self, service: ServiceId) -> Vec<String> {
+        SubscriptionOptions::problems(self, service)
+    }
+
     fn subscriber(&self, service: &Arc<ServiceCore>) -> Arc<dyn AnySubscriber> {
         let id = service.id();
-        let run = |event: Arc<E>, call: CallContext| {
-            let ctx = Context::new(call);
-            async move { Ok(state_of::<S>(&ctx).receive(&event, &ctx).await) }.boxed()
+        let (validate, before) = (self.validate, self.before.clone());
+        let run = move |event: Arc<E>, call: CallContext| {
+            let (ctx, before) = (Context::new(call), before.clone());
+            async move {
+                if let Some(Err(broken)) = validate.map(|validate| validate(&event)) {
+                    return Ok(Outcome::dead_letter(broken.to_string()));
+                }
+                if let Err(failure) = before.check(&event, &ctx).await {
+                    return Ok(outcome_of(Err(failure)));
+                }
+                Ok(state_of::<S>(&ctx).receive(&event, &ctx).await)
+            }
+            .boxed()
         };
         let key_of = self
             .key_of

@@ -4,13 +4,13 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use roadshow_actors::{KeyOf, Limits};
+use roadshow_actors::{Clock, KeyOf, Limits};
 use roadshow_bridges::Failure;
 
 use crate::command::Command;
 use crate::guard::{Guard, Guards};
 use crate::http::{HttpRoute, Method};
-use crate::rate::{RateLimit, RateLimits};
+use crate::rate::{By, RateLimit, RateLimits};
 use crate::validate::{Validate, Violations};
 
 pub(super) type ValidateFn<C> = fn(&C) -> Result<(), Failure>;
@@ -19,6 +19,8 @@ pub(super) type ValidateFn<C> = fn(&C) -> Result<(), Failure>;
 #[must_use]
 pub struct CommandOptions<C: Command> {
     pub(super) limits: Limits,
+    /// Whether a concurrency of zero was asked for, which a node refuses.
+    pub(super) closed: bool,
     pub(super) http: Option<HttpRoute>,
     pub(super) public: bool,
     pub(super) idempotent: bool,
@@ -26,22 +28,15 @@ pub struct CommandOptions<C: Command> {
     // Taken when the service is built, which happens once per node.
     pub(super) before: Guards<C>,
     pub(super) after: Guards<C::Reply>,
-    pub(super) rates: Vec<(Rate, RateLimit)>,
+    pub(super) rates: Vec<(By, RateLimit)>,
     pub(super) key_of: Option<fn(&C) -> String>,
-}
-
-/// What a rate limit counts by.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rate {
-    All,
-    Principal,
-    Tenant,
 }
 
 impl<C: Command> Default for CommandOptions<C> {
     fn default() -> Self {
         CommandOptions {
             limits: Limits::default(),
+            closed: false,
             http: None,
             public: false,
             idempotent: false,
@@ -84,12 +79,11 @@ impl<C: Command> CommandOptions<C> {
         self
     }
 
-    /// How many handlers may be at work at the same time. Default 256; 1 makes the command serial.
-    ///
-    /// # Panics
-    /// If `calls` is zero.
+    /// How many handlers may be at work at the same time. Default 256; 1 makes the command serial. A node refuses to
+    /// start with 0.
     pub fn concurrency(mut self, calls: u32) -> Self {
-        self.limits.concurrency = NonZeroU32::new(calls).expect("a command that nobody may run is no command");
+        self.closed = calls == 0;
+        self.limits.concurrency = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN);
         self
     }
 
@@ -150,19 +144,19 @@ impl<C: Command> CommandOptions<C> {
 
     /// Limits how fast the command may be called.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
-        self.rates.push((Rate::All, limit));
+        self.rates.push((By::All, limit));
         self
     }
 
     /// Limits how fast each principal may call; callers without one share a count.
     pub fn rate_limit_per_principal(mut self, limit: RateLimit) -> Self {
-        self.rates.push((Rate::Principal, limit));
+        self.rates.push((By::Principal, limit));
         self
     }
 
     /// Limits how fast each tenant may call; callers without one share a count.
     pub fn rate_limit_per_tenant(mut self, limit: RateLimit) -> Self {
-        self.rates.push((Rate::Tenant, limit));
+        self.rates.push((By::Tenant, limit));
         self
     }
 
@@ -172,16 +166,9 @@ impl<C: Command> CommandOptions<C> {
         self
     }
 
-    pub(super) fn rate_limits(&self) -> Option<RateLimits> {
-        let mut limits = RateLimits::default();
-        for (by, limit) in &self.rates {
-            match by {
-                Rate::All => limits.all(*limit),
-                Rate::Principal => limits.per_principal(*limit),
-                Rate::Tenant => limits.per_tenant(*limit),
-            }
-        }
-        (!limits.is_empty()).then_some(limits)
+    /// The rate limits, on the node's clock.
+    pub(super) fn rate_limits(&self, clock: &Clock) -> Option<RateLimits> {
+        RateLimits::new(&self.rates, clock)
     }
 
     pub(super) fn key_of(&self) -> Option<KeyOf<C>> {

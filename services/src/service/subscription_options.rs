@@ -6,9 +6,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roadshow_actors::Limits;
-use roadshow_bridges::{Retry, ServiceId};
+use roadshow_bridges::{Retry, ServiceId, Token};
 
+use super::command_options::ValidateFn;
 use crate::event::Event;
+use crate::guard::{Guard, Guards};
+use crate::validate::{Validate, Violations};
 
 /// The options of one subscription. Every method returns the options, to be chained.
 #[must_use]
@@ -18,6 +21,10 @@ pub struct SubscriptionOptions<E: Event> {
     pub(super) every_instance: bool,
     pub(super) retry: Retry,
     pub(super) key_of: Option<fn(&E) -> String>,
+    pub(super) validate: Option<ValidateFn<E>>,
+    pub(super) before: Guards<E>,
+    /// Whether a concurrency of zero was asked for, which a node refuses.
+    closed: bool,
     event: PhantomData<fn(E)>,
 }
 
@@ -34,6 +41,9 @@ impl<E: Event> Default for SubscriptionOptions<E> {
             every_instance: false,
             retry: Retry::exponential(5),
             key_of: None,
+            validate: None,
+            before: Guards::default(),
+            closed: false,
             event: PhantomData,
         }
     }
@@ -51,7 +61,9 @@ impl<E: Event> fmt::Debug for SubscriptionOptions<E> {
 impl<E: Event> SubscriptionOptions<E> {
     /// Keeps events while nobody is there to take them, under a name of the subscription's own.
     ///
-    /// A bridge that cannot keep events refuses the subscription when the node starts.
+    /// The name is a token: a letter, then up to 63 letters, digits, dashes or underscores. A bridge that cannot keep
+    /// events refuses the subscription when the node starts. Does not go together with
+    /// [`SubscriptionOptions::every_instance`].
     pub fn durable(mut self, name: &'static str) -> Self {
         self.durable = Some(name);
         self
@@ -63,18 +75,49 @@ impl<E: Event> SubscriptionOptions<E> {
         self
     }
 
-    /// How many deliveries may be at work at the same time. Default 256; 1 keeps their order.
-    ///
-    /// # Panics
-    /// If `deliveries` is zero.
+    /// How many deliveries may be at work at the same time. Default 256; 1 keeps their order. A node refuses to start
+    /// with 0.
     pub fn concurrency(mut self, deliveries: u32) -> Self {
-        self.limits.concurrency = NonZeroU32::new(deliveries).expect("a subscription that nobody may run is none");
+        self.closed = deliveries == 0;
+        self.limits.concurrency = NonZeroU32::new(deliveries).unwrap_or(NonZeroU32::MIN);
         self
     }
 
     /// The time budget of one delivery. Default 30 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.limits.deadline = deadline;
+        self
+    }
+
+    /// How long past its deadline a handler is dropped; its delivery is tried again. Default 5 s.
+    pub fn abandon_after(mut self, after: Duration) -> Self {
+        self.limits.abandon_after = after;
+        self
+    }
+
+    /// Gives every handler a task of its own at once: for handlers that block their thread.
+    pub fn detached(mut self) -> Self {
+        self.limits.detached = true;
+        self
+    }
+
+    /// Checks the event's semantic rules first; what breaks them goes to the dead letters.
+    pub fn validate(mut self) -> Self
+    where
+        E: Validate,
+    {
+        self.validate = Some(|event| {
+            let mut violations = Violations::default();
+            event.validate(&mut violations);
+            violations.into_result()
+        });
+        self
+    }
+
+    /// Adds a guard before the handler. Guards are asked in order; what the first one refuses is retried or dead-lettered
+    /// by its code, as [`outcome_of`](crate::outcome_of) says.
+    pub fn before(mut self, guard: impl Guard<E>) -> Self {
+        self.before.add(guard);
         self
     }
 
@@ -93,6 +136,26 @@ impl<E: Event> SubscriptionOptions<E> {
     /// The name of the subscription: its own, or that of the event.
     pub(super) fn name(&self) -> &'static str {
         self.durable.unwrap_or_else(|| E::NAME.as_str())
+    }
+
+    /// What contradicts itself here.
+    pub(super) fn problems(&self, service: ServiceId) -> Vec<String> {
+        let mut problems = Vec::new();
+        let this = format!("the subscription of {service} to {}", E::NAME);
+        if self.closed {
+            problems.push(format!(
+                "{this} has a concurrency of 0: nobody would ever take a delivery"
+            ));
+        }
+        if self.durable.is_some() && self.every_instance {
+            problems.push(format!(
+                "{this} is durable and for every instance: what is kept for absent subscribers needs a group, so choose one"
+            ));
+        }
+        if let Some(Err(error)) = self.durable.map(str::parse::<Token>) {
+            problems.push(format!("{this} has a durable name that is no token: {error}"));
+        }
+        problems
     }
 
     /// The group whose members share the deliveries; tokens are joined so that no two names can meet.
