@@ -4,8 +4,8 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use roadshow_actors::{OwnedTask, TaskPanic};
 use roadshow_supervision::{ChildSpec, StartContext, StartError};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::NodeView;
@@ -40,20 +40,17 @@ struct ComponentActor;
 
 struct ComponentState {
     stop: CancellationToken,
-    task: Option<JoinHandle<()>>,
+    task: OwnedTask,
 }
 
 impl Drop for ComponentState {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
     }
 }
 
 #[derive(Debug)]
-struct ComponentEnded(Result<(), FactoryError>);
+struct ComponentEnded(Result<Result<(), FactoryError>, TaskPanic>);
 
 impl Actor for ComponentActor {
     type Msg = ComponentEnded;
@@ -67,12 +64,9 @@ impl Actor for ComponentActor {
     ) -> Result<ComponentState, ActorProcessingErr> {
         let stop = CancellationToken::new();
         let running = component.run(stop.clone());
-        let task = tokio::spawn(async move {
-            let ended = running.await;
-            // An actor that is stopping waits for the task itself.
-            let _ = myself.send_message(ComponentEnded(ended));
-        });
-        Ok(ComponentState { stop, task: Some(task) })
+        let runtime = tokio::runtime::Handle::current();
+        let task = OwnedTask::spawn(&runtime, myself, running, ComponentEnded);
+        Ok(ComponentState { stop, task })
     }
 
     async fn handle(
@@ -81,10 +75,8 @@ impl Actor for ComponentActor {
         ComponentEnded(ended): ComponentEnded,
         _state: &mut ComponentState,
     ) -> Result<(), ActorProcessingErr> {
-        match ended {
-            Ok(()) => Err("the component ended by itself".into()),
-            Err(error) => Err(error),
-        }
+        ended??;
+        Err("the component ended by itself".into())
     }
 
     /// Lets the component finish; the supervisor's deadline for the child bounds the wait.
@@ -94,10 +86,7 @@ impl Actor for ComponentActor {
         state: &mut ComponentState,
     ) -> Result<(), ActorProcessingErr> {
         state.stop.cancel();
-        if let Some(task) = state.task.take() {
-            task.await?;
-        }
-        Ok(())
+        state.task.join().await.map_err(Into::into)
     }
 }
 
