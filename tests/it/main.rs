@@ -1,11 +1,14 @@
 //! End to end through the facade: what a service author and a caller see, on whole nodes.
 
 mod calls;
+mod definitions;
 mod drain;
+mod endings;
 mod events;
 mod faults;
 mod hang_ups;
 mod lab;
+mod lame_bridge;
 mod nodes;
 mod options;
 mod overload;
