@@ -22,8 +22,8 @@ pub use roadshow_services::{
     Address, AddressBuf, AnyService, Backoff, Budget, CallOptions, Client, Clock, Code, Command, CommandContract,
     CommandHandler, CommandOptions, Component, Connector, Connectors, Context, CorrelationId, Drained, Error,
     ErrorKind, Event, EventBridge, EventHandler, EventName, EventNameBuf, Executed, FactoryError, Failure,
-    FailureRecord, Guard, Handle, HttpRoute, Identity, Limits, Measure, MemoryBus, MessageId, Method, NameError, Node,
-    NodeBuilder, NodeLimits, NodeState, NodeView, Outcome, Part, PartState, Phase, RateLimit, Readiness, Retry,
-    RunningComponent, Service, ServiceId, Setup, SubscriptionContract, SubscriptionOptions, TraceContext, TreeNode,
-    Validate, Violation, Violations, config, outcome_of, testing,
+    FailureRecord, Guard, Handle, HttpRoute, Identity, Limits, Measure, MemoryBus, MessageId, Method, MetricsRecorder,
+    NameError, Node, NodeBuilder, NodeLimits, NodeState, NodeView, Outcome, Part, PartState, Phase, RateLimit,
+    Readiness, Retry, RunningComponent, Service, ServiceId, Setup, SubscriptionContract, SubscriptionOptions,
+    TraceContext, TreeNode, Validate, Violation, Violations, config, outcome_of, testing,
 };

@@ -5,6 +5,8 @@ mod builder;
 mod drain;
 mod health;
 mod observer;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

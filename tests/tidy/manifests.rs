@@ -77,6 +77,7 @@ const KEPT: &[(&[&str], &[&str])] = &[
         &[
             "roadshow-supervision",
             "roadshow-actors",
+            "roadshow-services",
             "roadshow-console",
             "roadshow (dev)",
         ],
@@ -323,8 +324,8 @@ mod tests {
             ),
             ("services", "roadshow-services", "[dependencies]\naxum.workspace = true"),
             (
-                "services",
-                "roadshow-services",
+                "services/gateway",
+                "roadshow-gateway",
                 "[dependencies]\nractor.workspace = true",
             ),
             ("", "roadshow", "[dependencies]\nractor.workspace = true"),

@@ -12,24 +12,16 @@ const TASKS: Listed<'_> = Listed {
             "the timer holds its one task, which ends when nothing waits and is aborted when the bus closes",
         ),
         (
-            "services/src/component.rs",
-            "the component's actor holds the task, waits for it when it stops and aborts it when it is dropped",
-        ),
-        (
             "actors/src/bridge.rs",
-            "the bridge actor's state holds the task that asks for its health and aborts it when it is dropped",
+            "it closes a bridge that failed when nobody is left to wait for that, and its time is bounded",
         ),
         (
-            "actors/src/subscription.rs",
-            "the actor's state holds the taking task; a delivery that waits for its lane holds a permit, and so is bounded",
+            "actors/src/owned_task.rs",
+            "an actor holds it, hears of its end, and aborts it when it is dropped",
         ),
         (
             "actors/src/call.rs",
             "the deadline wheel holds every handler that was handed over, and ends them with the node",
-        ),
-        (
-            "actors/src/router.rs",
-            "the router's state holds the wheel's driver and aborts it when it is dropped",
         ),
         (
             "supervision/src/supervisor/task.rs",

@@ -74,6 +74,23 @@ async fn an_event_is_accepted_and_heard() {
     staged.end().await;
 }
 
+/// A request, and the status and code with which it is refused.
+type Wrong<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
+
+/// Sends every request of the table, and expects each to be refused as it says.
+async fn refused(staged: &Staged, table: &[Wrong<'_>]) {
+    for (start, headers, body, status, code) in table {
+        let answer = with(staged, start, headers, body).await;
+        let context = format!("{start} {headers:?} {body:?}: {}", answer.text());
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (*status, &(*code).into()),
+            "{context}"
+        );
+        assert_eq!(answer.json()["executed"], "no", "{context}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_asked_wrongly_is_refused() {
     let staged = Staged::start().await;
@@ -140,6 +157,16 @@ async fn what_is_asked_wrongly_is_refused() {
             415,
             "invalid",
         ),
+    ];
+    refused(&staged, &table).await;
+    staged.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_from_a_foreign_page_or_by_a_foreign_name_is_refused() {
+    let staged = Staged::start().await;
+    let call = "POST /_node/call/stage/1/get_user";
+    let table = [
         (
             call,
             vec![HERE, JSON, ("origin", "http://evil.example")],
@@ -177,16 +204,7 @@ async fn what_is_asked_wrongly_is_refused() {
         ),
         ("GET http://evil.example/_node/tree", vec![HERE], "", 403, "forbidden"),
     ];
-    for (start, headers, body, status, code) in table {
-        let answer = with(&staged, start, &headers, body).await;
-        let context = format!("{start} {headers:?} {body:?}: {}", answer.text());
-        assert_eq!(
-            (answer.status, &answer.json()["code"]),
-            (status, &code.into()),
-            "{context}"
-        );
-        assert_eq!(answer.json()["executed"], "no", "{context}");
-    }
+    refused(&staged, &table).await;
     let own = with(
         &staged,
         call,
