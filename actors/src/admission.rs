@@ -140,6 +140,15 @@ impl EndpointCore {
         }
     }
 
+    /// A permit of its own for one delivery, if one is free now.
+    pub(crate) fn try_permit_for_delivery(self: &Arc<Self>) -> Option<Held<Arc<EndpointCore>>> {
+        self.permits.try_acquire().then(|| Held {
+            core: Some(Arc::clone(self)),
+            lane: None,
+            permit: true,
+        })
+    }
+
     /// A permit of its own for one delivery, whenever one is free, after its turn in `lane`: in the order of the first
     /// polls of these futures.
     pub(crate) async fn permit_for_delivery(self: &Arc<Self>, lane: Option<usize>) -> Held<Arc<EndpointCore>> {

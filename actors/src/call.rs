@@ -32,7 +32,7 @@ pub async fn spend_budget() {
 
 /// Two units: a call does more than the one read that a unit stands for, and 64 calls in a row are turn enough for a timer
 /// to keep its beat beside 64 callers.
-fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())

@@ -4,12 +4,12 @@
 //! meet.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use hashbrown::HashMap;
 use ractor::{ActorRef, rpc::CallResult};
 use roadshow_bridges::{
     AddressBuf, AddressKey, EventBridge, EventKey, EventNameBuf, Failure, Namespace, NodeId, Subject,

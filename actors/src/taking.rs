@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -18,12 +18,14 @@ use futures_util::{FutureExt, StreamExt};
 use roadshow_bridges::{Deliveries, Delivery, Envelope, Failure, HOPS_MAX};
 
 use crate::admission::Held;
-use crate::call::spend_budget;
+use crate::call::{poll_budget, spend_budget};
+use crate::core::Phase;
 use crate::delivery_outcome::Outcome;
 use crate::endpoint::EndpointCore;
 use crate::hand_over::Sink;
 use crate::request::Request;
 use crate::running::{Ended, panic_message};
+use crate::service::Incarnation;
 use crate::subscription::Subscriber;
 
 /// Why a subscription takes no more.
@@ -46,6 +48,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let intake = self.endpoint.core().node().intake().clone();
         let mut turns = FuturesUnordered::<Turn>::new();
         loop {
+            while turns.is_empty() && self.takes_at_once(&mut deliveries).await {}
             let mut step = pin!(self.take_one(&mut deliveries));
             let waits = loop {
                 tokio::select! {
@@ -60,6 +63,38 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             };
             turns.extend(waits);
         }
+    }
+
+    /// Takes a delivery that is there and starts it, if nothing has to be waited for: the way of nearly all of them, which
+    /// is why it waits for nothing but its share of the thread.
+    async fn takes_at_once(self: &Arc<Self>, deliveries: &mut Deliveries) -> bool {
+        if self.endpoint.core().lanes.is_some() {
+            return false;
+        }
+        poll_fn(|cx| {
+            ready!(poll_budget(cx));
+            Poll::Ready(self.take_ready(deliveries, cx))
+        })
+        .await
+    }
+
+    fn take_ready(self: &Arc<Self>, deliveries: &mut Deliveries, cx: &mut Context<'_>) -> bool {
+        let core = self.endpoint.core();
+        if core.node().phase() > Phase::Running || self.rest.left().is_some() {
+            return false;
+        }
+        let live = core.service().gate().peek();
+        let (Some(incarnation), Some(permit)) = (&*live, core.try_permit_for_delivery()) else {
+            return false;
+        };
+        let Some(delivery) = deliveries.try_next() else {
+            return false;
+        };
+        match self.open(delivery.envelope()) {
+            Ok((event, _no_lane)) => self.run_on(event, delivery, permit, incarnation, cx),
+            Err(reason) => self.dead_letter(delivery, &reason),
+        }
+        true
     }
 
     /// Takes one delivery and starts it, or returns its turn where it has to wait for its lane. Dropped midway, it gives
@@ -117,7 +152,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     async fn start(
         self: &Arc<Self>,
         event: Arc<T>,
-        mut delivery: Delivery,
+        delivery: Delivery,
         permit: Held<Arc<EndpointCore>>,
     ) -> Result<(), TakeEnd> {
         let gate = self.endpoint.core().service().gate();
@@ -129,6 +164,26 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             delivery.give_back(left);
             return Ok(());
         }
+        let mut call = Some((event, delivery, permit));
+        poll_fn(|cx| {
+            if let Some((event, delivery, permit)) = call.take() {
+                self.run_on(event, delivery, permit, &incarnation, cx);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Begins the attempt and runs the handler.
+    fn run_on(
+        self: &Arc<Self>,
+        event: Arc<T>,
+        mut delivery: Delivery,
+        permit: Held<Arc<EndpointCore>>,
+        incarnation: &Arc<Incarnation>,
+        cx: &mut Context<'_>,
+    ) {
         let attempt = delivery.begin();
         let envelope = delivery.shared_envelope();
         let sink = DeliverySink {
@@ -136,16 +191,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             delivery,
             attempt,
         };
-        let mut call = Some((event, permit, sink));
-        poll_fn(|cx| {
-            if let Some((event, permit, sink)) = call.take() {
-                let request = Request::delivery(&envelope.identity, attempt);
-                self.endpoint.deliver(event, request, permit, &incarnation, sink, cx);
-            }
-            Poll::Ready(())
-        })
-        .await;
-        Ok(())
+        let request = Request::delivery(&envelope.identity, attempt);
+        self.endpoint.deliver(event, request, permit, incarnation, sink, cx);
     }
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod hang_ups;
 mod lab;
 mod lame_bridge;
+mod late;
 mod nodes;
 mod options;
 mod overload;
