@@ -35,6 +35,10 @@ async fn two_hundred_calls_and_what_descends_from_them_are_answered() {
     eventually("the node drains", || !view.readiness().ready).await;
     let refused = client.call(Work::default()).await.unwrap_err();
     assert_eq!((refused.code, refused.executed), (Code::Unavailable, Executed::No));
+    let name = "lab.noted".parse().unwrap();
+    let event = client.emit_json(&name, "{}".into(), roadshow::CallOptions::default());
+    let refused = event.await.unwrap_err();
+    assert_eq!((refused.code, refused.executed), (Code::Unavailable, Executed::No));
     ledger.release();
     for call in calls {
         call.await.unwrap().unwrap();

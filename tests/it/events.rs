@@ -5,25 +5,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use roadshow::prelude::*;
-use roadshow::{Budget, Clock, Executed, MemoryBus, NodeBuilder, SubscriptionOptions};
+use roadshow::{Budget, Clock, MemoryBus, NodeBuilder, SubscriptionOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lab::{LIMIT, Ledger, eventually, metric, stop};
 
-const NEWS: ServiceId = ServiceId::new("news", 1);
+pub(super) const NEWS: ServiceId = ServiceId::new("news", 1);
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-struct Told {
-    id: u64,
-    panic: bool,
-    retries: u32,
-    refuse: bool,
-    pause: bool,
+pub(super) struct Told {
+    pub(super) id: u64,
+    pub(super) panic: bool,
+    pub(super) retries: u32,
+    pub(super) refuse: bool,
+    pub(super) pause: bool,
     /// Never returns at its first attempt.
-    hang: bool,
-    lane: String,
+    pub(super) hang: bool,
+    pub(super) lane: String,
 }
 
 impl Event for Told {
@@ -31,13 +31,13 @@ impl Event for Told {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    ledger: Ledger,
+pub(super) struct Seen {
+    pub(super) ledger: Ledger,
     tries: AtomicU32,
     identities: std::sync::Mutex<Vec<(String, String, u32)>>,
 }
 
-struct Reader(Arc<Seen>);
+pub(super) struct Reader(Arc<Seen>);
 
 impl EventHandler<Told> for Reader {
     async fn receive(&self, told: &Told, ctx: &Context) -> Outcome {
@@ -67,9 +67,9 @@ impl EventHandler<Told> for Reader {
     }
 }
 
-type Options = SubscriptionOptions<Told>;
+pub(super) type Options = SubscriptionOptions<Told>;
 
-fn reader(seen: &Arc<Seen>, options: impl FnOnce(Options) -> Options) -> Service<Reader> {
+pub(super) fn reader(seen: &Arc<Seen>, options: impl FnOnce(Options) -> Options) -> Service<Reader> {
     let seen = Arc::clone(seen);
     Service::new(NEWS, move || {
         let seen = Arc::clone(&seen);
@@ -78,11 +78,11 @@ fn reader(seen: &Arc<Seen>, options: impl FnOnce(Options) -> Options) -> Service
     .subscribe::<Told>(options)
 }
 
-fn builder(bus: &MemoryBus) -> NodeBuilder {
+pub(super) fn builder(bus: &MemoryBus) -> NodeBuilder {
     Node::builder().clock(Clock::tokio()).memory_bus(bus)
 }
 
-fn told(id: u64) -> Told {
+pub(super) fn told(id: u64) -> Told {
     Told { id, ..Told::default() }
 }
 
@@ -238,98 +238,6 @@ async fn a_pause_gives_the_delivery_back_uncounted_and_rests() {
     assert_eq!(attempts, [1, 1]);
     assert!(bus.dead_letters().is_empty());
     stop(node).await;
-}
-
-impl Validate for Told {
-    fn validate(&self, violations: &mut Violations) {
-        violations.check("id", self.id < 100, "must be below 100");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn rules_and_guards_stand_before_the_handler_of_an_event() {
-    let (seen, bus) = (Arc::<Seen>::default(), MemoryBus::default());
-    let asked = Arc::new(AtomicU32::new(0));
-    let counts = Arc::clone(&asked);
-    let guard = move |told: &Told, ctx: &Context| {
-        counts.fetch_add(1, Ordering::SeqCst);
-        match told.id {
-            2 => Err(Failure::forbidden("not for you")),
-            3 if ctx.attempt() == 1 => Err(Failure::unavailable("not yet")),
-            _ => Ok(()),
-        }
-    };
-    let options = |s: Options| s.durable("diary").validate().before(guard);
-    let node = builder(&bus).service(reader(&seen, options)).start().await.unwrap();
-    for id in [1, 2, 3, 500] {
-        node.client().emit(told(id)).await.unwrap();
-    }
-    seen.ledger.wait_for("end", 2).await;
-    eventually("two dead letters", || bus.dead_letters().len() == 2).await;
-    let mut reasons: Vec<_> = bus.dead_letters().into_iter().map(|letter| letter.reason).collect();
-    reasons.sort();
-    assert!(reasons[0].contains("not for you"), "{reasons:?}");
-    assert!(reasons[1].contains("id must be below 100"), "{reasons:?}");
-    assert_eq!(asked.load(Ordering::SeqCst), 4);
-    assert_eq!(seen.ledger.count("start"), 2);
-    stop(node).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delivery_that_hangs_is_dropped_when_its_options_say_and_tried_again() {
-    let (seen, bus) = (Arc::<Seen>::default(), MemoryBus::default());
-    let options = |s: Options| {
-        s.durable("diary")
-            .deadline(Duration::from_secs(1))
-            .abandon_after(Duration::from_secs(1))
-            .detached()
-    };
-    let node = builder(&bus).service(reader(&seen, options)).start().await.unwrap();
-    let started = tokio::time::Instant::now();
-    node.client().emit(Told { hang: true, ..told(1) }).await.unwrap();
-    seen.ledger.wait_for("start", 2).await;
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-    seen.ledger.wait_for("end", 1).await;
-    stop(node).await;
-}
-
-/// Passes an event on for ever.
-struct Echo;
-
-impl EventHandler<Told> for Echo {
-    async fn receive(&self, told: &Told, ctx: &Context) -> Outcome {
-        match ctx.emit(told.clone()).await {
-            Ok(()) => Outcome::Ack,
-            Err(failure) => Outcome::dead_letter(format!("{}, executed {:?}", failure, failure.executed)),
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_goes_round_in_circles_is_stopped() {
-    let bus = MemoryBus::default();
-    let echo = Service::new(NEWS, || async { Ok::<_, std::convert::Infallible>(Echo) });
-    let service = echo.subscribe::<Told>(|s| s.durable("echo"));
-    let node = builder(&bus).service(service).start().await.unwrap();
-    node.client().emit(told(1)).await.unwrap();
-    eventually("it is stopped", || !bus.dead_letters().is_empty()).await;
-    let reason = &bus.dead_letters()[0].reason;
-    assert!(reason.contains("32 hops") && reason.contains("executed No"), "{reason}");
-    stop(node).await;
-}
-
-#[tokio::test]
-async fn events_from_outside_are_refused_while_the_node_drains() {
-    let (seen, bus) = (Arc::<Seen>::default(), MemoryBus::default());
-    let node = builder(&bus).service(reader(&seen, |s| s)).start().await.unwrap();
-    let client = node.client();
-    stop(node).await;
-    let name = Told::NAME.as_str().parse().unwrap();
-    let json = client.emit_json(&name, "{}".into(), roadshow::CallOptions::default());
-    for failure in [client.emit(told(1)).await.unwrap_err(), json.await.unwrap_err()] {
-        assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::No));
-        assert!(failure.message.contains("shutting down"), "{failure}");
-    }
 }
 
 #[tokio::test]

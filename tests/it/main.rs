@@ -4,6 +4,7 @@ mod calls;
 mod definitions;
 mod drain;
 mod endings;
+mod event_options;
 mod events;
 mod faults;
 mod hang_ups;
