@@ -2,6 +2,8 @@
 //!
 //! The ledger that the probe's handlers write is the truth here, not what the program counts of itself.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what went wrong")]
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,16 @@ impl Program {
         let ledger = folder.path().join("ledger.jsonl");
         let binary = std::env::var_os("TEST_BIN_ROADSHOW").unwrap_or_else(|| env!("CARGO_BIN_EXE_roadshow").into());
         let mut child = Command::new(binary)
-            .args(["up", "--http", "127.0.0.1:0", "--node-id", "load", "--log-filter", "error", "--probe"])
+            .args([
+                "up",
+                "--http",
+                "127.0.0.1:0",
+                "--node-id",
+                "load",
+                "--log-filter",
+                "error",
+                "--probe",
+            ])
             .arg(&ledger)
             .args(flags)
             .stdout(Stdio::piped())

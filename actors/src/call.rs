@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -30,12 +31,19 @@ pub async fn spend_budget() {
     poll_fn(poll_budget).await;
 }
 
-/// Two units: a call does more than the one read that a unit stands for, and 64 calls in a row are turn enough for a timer
-/// to keep its beat beside 64 callers.
+/// When the budget is used up, the task is put behind the driver, as `yield_now` does it: timers and sockets are looked at
+/// before it goes on. Waking it at once, as `poll_proceed` alone would, lets it starve them on a busy worker, and wakes
+/// another worker each time on an idle one.
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    ready!(coop::poll_proceed(cx)).made_progress();
-    ready!(coop::poll_proceed(cx)).made_progress();
-    Poll::Ready(())
+    if coop::has_budget_remaining() {
+        ready!(coop::poll_proceed(cx)).made_progress();
+        return Poll::Ready(());
+    }
+    // Registers the wake-up in its only poll; the next turn comes with a fresh budget.
+    let turn = pin!(tokio::task::yield_now());
+    let registered: Poll<()> = turn.poll(cx);
+    debug_assert!(registered.is_pending(), "a yield waits for one turn");
+    Poll::Pending
 }
 
 /// What came of the attempt to serve a call without waiting.

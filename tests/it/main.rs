@@ -1,5 +1,7 @@
 //! End to end through the facade: what a service author and a caller see, on whole nodes.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what went wrong")]
+
 mod calls;
 mod definitions;
 mod drain;

@@ -1,3 +1,5 @@
+//! The bridge actor: closing, failing, and what the node is left with.
+
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

@@ -1,3 +1,5 @@
+//! The router actor: what is told, in the table.
+
 use std::any::Any;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Taking deliveries: lanes, pauses and refusing gates.
+
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;

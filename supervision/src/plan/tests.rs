@@ -331,7 +331,10 @@ fn being_ready_long_enough_starts_the_row_again() {
 
 #[test]
 fn an_excused_panic_backs_off_and_is_counted_by_no_limit() {
-    let (panics, exits) = (Budget::new(1, secs(10)).backoff(Backoff::new(secs(1), secs(8))), Budget::exits());
+    let (panics, exits) = (
+        Budget::new(1, secs(10)).backoff(Backoff::new(secs(1), secs(8))),
+        Budget::exits(),
+    );
     let policy = Policy {
         strategy: Strategy::OneForOne,
         auto_shutdown: AutoShutdown::Never,
@@ -352,7 +355,9 @@ fn an_excused_panic_backs_off_and_is_counted_by_no_limit() {
             random: 1.0,
         };
         let decided = plan(&policy, &situation, history);
-        let Action::Restart { delay, .. } = decided.action else { panic!("gave up at {nth}") };
+        let Action::Restart { delay, .. } = decided.action else {
+            panic!("gave up at {nth}")
+        };
         assert_eq!(delay, panics.backoff.delay(nth, 1.0));
         (history, one.row) = (decided.history, decided.row);
     }
