@@ -31,14 +31,24 @@ pub async fn spend_budget() {
     poll_fn(poll_budget).await;
 }
 
+/// A call does more than the one read that a unit stands for: 64 calls in a row are a turn.
+const UNITS: u32 = 2;
+
 /// When the budget is used up, the task is put behind the driver, as `yield_now` does it: timers and sockets are looked at
 /// before it goes on. Waking it at once, as `poll_proceed` alone would, lets it starve them on a busy worker, and wakes
 /// another worker each time on an idle one.
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    if coop::has_budget_remaining() {
+    for _unit in 0..UNITS {
+        if !coop::has_budget_remaining() {
+            return poll_turn(cx);
+        }
         ready!(coop::poll_proceed(cx)).made_progress();
-        return Poll::Ready(());
     }
+    Poll::Ready(())
+}
+
+/// Gives up the rest of this turn.
+fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
     // Registers the wake-up in its only poll; the next turn comes with a fresh budget.
     let turn = pin!(tokio::task::yield_now());
     let registered: Poll<()> = turn.poll(cx);
