@@ -18,15 +18,24 @@ struct UnreadyFlags {
     /// Take as long as the deadline allows instead of failing
     #[arg(long)]
     hang: bool,
+    /// Back off between the tries as services do by default, instead of a few milliseconds
+    #[arg(long)]
+    patient: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to the database")]
 struct NoDatabase(#[source] std::io::Error);
 
-fn unready(UnreadyFlags { optional, hang }: UnreadyFlags) -> Service<()> {
-    let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));
-    let budget = Budget::exits().backoff(backoff);
+fn unready(flags: UnreadyFlags) -> Service<()> {
+    let UnreadyFlags {
+        optional,
+        hang,
+        patient,
+    } = flags;
+    let quick = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));
+    let budget = Budget::exits();
+    let budget = if patient { budget } else { budget.backoff(quick) };
     let service = Service::new(ServiceId::new("ledger", 1), move || async move {
         if hang {
             std::future::pending::<()>().await;
