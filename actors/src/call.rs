@@ -164,7 +164,7 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         cx: &mut Context<'_>,
     ) -> Option<First<Out>> {
         let live = self.core.service.gate().peek();
-        let incarnation = live.as_ref()?;
+        let incarnation = Option::as_ref(&live)?;
         let (input, request, permit) = admitted.take()?;
         Some(self.first_poll(input, request, permit, incarnation, deadline, started, cx))
     }
