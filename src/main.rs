@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use roadshow::demo::{email, probe, user};
 
+/// Events are made on one thread and dropped on another, which is where the system's allocator takes locks.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     roadshow::app("roadshow")
