@@ -10,7 +10,7 @@ use std::time::Duration;
 use roadshow_services::{Backoff, Budget, Service, ServiceId};
 
 /// The flags that the service brings to `up`.
-#[derive(clap::Args)]
+#[derive(Clone, Copy, clap::Args)]
 struct UnreadyFlags {
     /// Let the node go on without the service
     #[arg(long)]
