@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roadshow_actors::Limits;
-use roadshow_bridges::{Address, EventName};
+use roadshow_bridges::{Address, Capability, Code, EventName, ServiceId};
+use roadshow_supervision::Budget;
 use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
 
 use crate::http::HttpRoute;
 
@@ -25,6 +27,10 @@ pub struct CommandContract {
     pub http: Option<HttpRoute>,
     /// Whether a second run with the same input changes nothing.
     pub idempotent: bool,
+    /// Whether it is limited in how fast it may be called.
+    pub rate_limited: bool,
+    /// What documents say of it.
+    pub notes: CommandNotes,
     /// The schema of its input.
     pub input: SchemaOf,
     /// The schema of its reply.
@@ -69,4 +75,111 @@ impl fmt::Debug for SubscriptionContract {
             .field("event", &self.event)
             .finish_non_exhaustive()
     }
+}
+
+impl SubscriptionContract {
+    /// What the subscription needs and a bridge with `capability` lacks, one sentence each. A node with such a
+    /// subscription refuses to start on such a bridge.
+    #[must_use]
+    pub fn lacking(&self, capability: &Capability) -> Vec<String> {
+        let (name, bridge) = (&self.name, capability.name);
+        let mut lacking = Vec::new();
+        if self.durable && !capability.durable {
+            lacking.push(format!(
+                "the event bridge {bridge} keeps no events for absent subscribers, which {name} asks for: choose another \
+                 bridge, or declare the subscription without `durable`"
+            ));
+        }
+        if self.durable && !capability.dead_letters {
+            lacking.push(format!(
+                "the event bridge {bridge} keeps no dead letters, which the durable {name} needs: choose another bridge, or \
+                 declare the subscription without `durable`"
+            ));
+        }
+        if self.attempts > 1 && !capability.redelivery {
+            lacking.push(format!(
+                "the event bridge {bridge} brings nothing again, and {name} asks for {} attempts: choose another bridge, or \
+                 declare the subscription with `retry(Retry::never())`",
+                self.attempts
+            ));
+        }
+        let window = usize::try_from(self.window.get()).unwrap_or(usize::MAX);
+        if let Some(window_max) = capability.window_max.filter(|max| *max < window) {
+            lacking.push(format!(
+                "the event bridge {bridge} has at most {window_max} deliveries out at the same time, and {name} has a \
+                 concurrency of {window}"
+            ));
+        }
+        lacking
+    }
+}
+
+/// What documents say of a command beside its types. Nothing here changes what the command does.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CommandNotes {
+    /// One line. Without one, documents take the first line of the input type's description.
+    pub summary: Option<&'static str>,
+    /// Some paragraphs, in CommonMark. Without them, documents take the input type's description.
+    pub description: Option<&'static str>,
+    /// Under which headings documents list it. Without any, under its service.
+    pub tags: Vec<&'static str>,
+    /// Whether callers should look for something else.
+    pub deprecated: bool,
+    /// An input and what it is answered with, as JSON.
+    pub examples: Vec<CommandExample>,
+    /// The failures that its handler answers on purpose, with when it does.
+    pub failures: Vec<(Code, &'static str)>,
+}
+
+/// An input of a command and the reply to it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CommandExample {
+    /// The input as JSON.
+    pub input: Value,
+    /// The reply as JSON.
+    pub reply: Value,
+}
+
+/// One event that a service declares to emit.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct EventContract {
+    /// The event's name.
+    pub name: EventName,
+    /// The schema of the event.
+    pub schema: SchemaOf,
+}
+
+impl fmt::Debug for EventContract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventContract")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One whole service, as documents and checks see it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServiceContract {
+    /// Name and version.
+    pub id: ServiceId,
+    /// Whether the node goes on without it.
+    pub optional: bool,
+    /// What it answers.
+    pub commands: Vec<CommandContract>,
+    /// What it takes.
+    pub subscriptions: Vec<SubscriptionContract>,
+    /// What it declares to call.
+    pub calls: Vec<Address>,
+    /// What it declares to emit.
+    pub emits: Vec<EventContract>,
+    /// How often its handlers may panic before it is given up on.
+    pub panics: Budget,
+    /// How often its starts and other things may fail before it is given up on.
+    pub exits: Budget,
+    /// How long one run of its factory may take.
+    pub start_deadline: Duration,
 }

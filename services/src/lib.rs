@@ -61,7 +61,9 @@ pub use client::{CallOptions, Client, Handle};
 pub use command::{Command, CommandHandler};
 pub use component::{Component, RunningComponent};
 pub use context::Context;
-pub use contract::{CommandContract, SchemaOf, SubscriptionContract};
+pub use contract::{
+    CommandContract, CommandExample, CommandNotes, EventContract, SchemaOf, ServiceContract, SubscriptionContract,
+};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventHandler, Outcome, outcome_of};
 pub use guard::Guard;

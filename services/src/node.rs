@@ -26,7 +26,7 @@ pub use health::{Part, PartState, Readiness};
 pub use observer::FailureRecord;
 
 use crate::client::Client;
-use crate::contract::{CommandContract, SubscriptionContract};
+use crate::contract::{CommandContract, ServiceContract, SubscriptionContract};
 use crate::error::Error;
 use observer::Chronicle;
 
@@ -58,8 +58,7 @@ pub(crate) struct ServiceEntry {
     pub(crate) endpoints: Vec<Arc<roadshow_actors::EndpointCore>>,
     pub(crate) subscribers: Vec<Arc<dyn roadshow_actors::AnySubscriber>>,
     pub(crate) optional: bool,
-    pub(crate) commands: Vec<CommandContract>,
-    pub(crate) subscriptions: Vec<SubscriptionContract>,
+    pub(crate) contract: ServiceContract,
     /// What it declares that it calls, where contracts are strict.
     pub(crate) calls: Vec<Address>,
 }
@@ -239,7 +238,7 @@ impl NodeView {
         self.0
             .services
             .iter()
-            .flat_map(|service| service.commands.iter().cloned())
+            .flat_map(|service| service.contract.commands.iter().cloned())
             .collect()
     }
 
@@ -249,8 +248,14 @@ impl NodeView {
         self.0
             .services
             .iter()
-            .flat_map(|service| service.subscriptions.iter().cloned())
+            .flat_map(|service| service.contract.subscriptions.iter().cloned())
             .collect()
+    }
+
+    /// The services of this node, as documents and checks see them.
+    #[must_use]
+    pub fn contracts(&self) -> Vec<ServiceContract> {
+        self.0.services.iter().map(|service| service.contract.clone()).collect()
     }
 
     /// What bounds calls from outside.

@@ -31,6 +31,8 @@ const SHARED_KEYS: u64 = 1024;
 #[must_use]
 pub struct RateLimit {
     quota: Quota,
+    calls: NonZeroU32,
+    window: Duration,
 }
 
 impl RateLimit {
@@ -38,6 +40,8 @@ impl RateLimit {
     pub fn per_second(calls: NonZeroU32) -> Self {
         RateLimit {
             quota: Quota::per_second(calls),
+            calls,
+            window: Duration::from_secs(1),
         }
     }
 
@@ -45,6 +49,8 @@ impl RateLimit {
     pub fn per_minute(calls: NonZeroU32) -> Self {
         RateLimit {
             quota: Quota::per_minute(calls),
+            calls,
+            window: Duration::from_secs(60),
         }
     }
 
@@ -52,6 +58,7 @@ impl RateLimit {
     pub fn burst(self, calls: NonZeroU32) -> Self {
         RateLimit {
             quota: self.quota.allow_burst(calls),
+            ..self
         }
     }
 }
@@ -62,6 +69,17 @@ pub(crate) enum By {
     Principal,
     Tenant,
     All,
+}
+
+impl By {
+    /// What is too many, in words and in one word.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            By::Principal => ("calls of this principal", "principal"),
+            By::Tenant => ("calls of this tenant", "tenant"),
+            By::All => ("calls", "calls"),
+        }
+    }
 }
 
 /// The node's clock as governor reads it.
@@ -87,12 +105,13 @@ pub(crate) struct RateLimits {
     clock: NodeClock,
     /// By principal before by tenant.
     keyed: Vec<Keyed>,
-    all: Vec<Direct>,
+    all: Vec<(RateLimit, Direct)>,
 }
 
 #[derive(Debug)]
 struct Keyed {
     by: By,
+    limit: RateLimit,
     limiter: PerKey,
     calls: AtomicU32,
     crowded: AtomicBool,
@@ -110,7 +129,9 @@ impl RateLimits {
         };
         for (by, limit) in declared {
             match by {
-                By::All => limits.all.push(Direct::direct_with_clock(limit.quota, clock.clone())),
+                By::All => limits
+                    .all
+                    .push((*limit, Direct::direct_with_clock(limit.quota, clock.clone()))),
                 by => limits.keyed.push(Keyed::new(*by, *limit, clock.clone())),
             }
         }
@@ -124,23 +145,29 @@ impl Limit for RateLimits {
         for keyed in &self.keyed {
             keyed
                 .check(who)
-                .map_err(|not_until| self.exhausted(keyed.what(), &not_until))?;
+                .map_err(|not_until| self.exhausted(keyed.by, keyed.limit, &not_until))?;
         }
-        for limiter in &self.all {
+        for (limit, limiter) in &self.all {
             limiter
                 .check()
-                .map_err(|not_until| self.exhausted("calls", &not_until))?;
+                .map_err(|not_until| self.exhausted(By::All, *limit, &not_until))?;
         }
         Ok(())
     }
 }
 
 impl RateLimits {
-    fn exhausted(&self, what: &str, not_until: &NotUntil<Duration>) -> Failure {
+    /// Says when to come again, and which limit it was, as the gateway tells it in headers.
+    fn exhausted(&self, by: By, limit: RateLimit, not_until: &NotUntil<Duration>) -> Failure {
         let wait = not_until.wait_time_from(self.clock.now()).max(Duration::from_millis(1));
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Failure::exhausted(format!("too many {what}: try again in {wait_ms} ms"))
-            .with_details(serde_json::json!({ "retry_after_ms": wait_ms }))
+        let (what, scope) = by.words();
+        Failure::exhausted(format!("too many {what}: try again in {wait_ms} ms")).with_details(serde_json::json!({
+            "retry_after_ms": wait_ms,
+            "limit": limit.calls.get(),
+            "window_ms": u64::try_from(limit.window.as_millis()).unwrap_or(u64::MAX),
+            "scope": scope,
+        }))
     }
 }
 
@@ -148,17 +175,11 @@ impl Keyed {
     fn new(by: By, limit: RateLimit, clock: NodeClock) -> Self {
         Keyed {
             by,
+            limit,
             limiter: PerKey::new(limit.quota, DefaultKeyedStateStore::default(), clock),
             calls: AtomicU32::new(0),
             crowded: AtomicBool::new(false),
             hasher: RandomState::new(),
-        }
-    }
-
-    fn what(&self) -> &'static str {
-        match self.by {
-            By::Tenant => "calls of this tenant",
-            By::Principal | By::All => "calls of this principal",
         }
     }
 
@@ -207,7 +228,13 @@ mod tests {
         assert!(limits.check(Some(&of("bob"))).is_ok());
         let failure = limits.check(Some(&of("ada"))).unwrap_err();
         assert_eq!(failure.code, roadshow_bridges::Code::Exhausted);
-        assert!(failure.details.unwrap()["retry_after_ms"].as_u64().unwrap() > 1_000);
+        let details = failure.details.unwrap();
+        assert!(details["retry_after_ms"].as_u64().unwrap() > 1_000);
+        assert_eq!(
+            (details["limit"].as_u64(), details["window_ms"].as_u64()),
+            (Some(1), Some(60_000))
+        );
+        assert_eq!(details["scope"], "principal");
     }
 
     #[test]

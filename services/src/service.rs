@@ -20,7 +20,7 @@ pub use command_options::CommandOptions;
 pub use subscription_options::SubscriptionOptions;
 
 use crate::command::{Command, CommandHandler};
-use crate::contract::{CommandContract, SubscriptionContract};
+use crate::contract::{CommandContract, EventContract, ServiceContract, SubscriptionContract};
 use crate::event::{Event, EventHandler};
 use crate::setup::Setup;
 
@@ -40,6 +40,7 @@ pub struct Service<S> {
     commands: Vec<Box<dyn build::CommandPart<S>>>,
     subscriptions: Vec<Box<dyn build::SubscriptionPart<S>>>,
     calls: Vec<Address>,
+    emits: Vec<EventContract>,
     optional: bool,
     panics: Budget,
     exits: Budget,
@@ -82,6 +83,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             commands: Vec::new(),
             subscriptions: Vec::new(),
             calls: Vec::new(),
+            emits: Vec::new(),
             optional: false,
             panics: Budget::panics(),
             exits: Budget::exits(),
@@ -111,6 +113,15 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Declares that handlers of this service call `C`. With `strict_contracts` nothing else may be called.
     pub fn calls<C: Command>(mut self) -> Self {
         self.calls.push(C::ADDRESS);
+        self
+    }
+
+    /// Declares, for documents, that handlers of this service emit `E`.
+    pub fn emits<E: Event>(mut self) -> Self {
+        self.emits.push(EventContract {
+            name: E::NAME,
+            schema: |schemas| schemas.subschema_for::<E>(),
+        });
         self
     }
 
@@ -151,6 +162,8 @@ pub trait AnyService: Send + Sync + fmt::Debug + 'static {
     fn subscriptions(&self) -> Vec<SubscriptionContract>;
     /// What it calls.
     fn calls(&self) -> &[Address];
+    /// All of it as data, for documents and checks.
+    fn contract(&self) -> ServiceContract;
     /// What contradicts itself in its declaration, one sentence each; a node with a problem does not start.
     fn problems(&self) -> Vec<String> {
         Vec::new()
@@ -182,6 +195,20 @@ impl<S: Send + Sync + 'static> AnyService for Service<S> {
 
     fn calls(&self) -> &[Address] {
         &self.calls
+    }
+
+    fn contract(&self) -> ServiceContract {
+        ServiceContract {
+            id: self.id,
+            optional: self.optional,
+            commands: AnyService::commands(self),
+            subscriptions: AnyService::subscriptions(self),
+            calls: self.calls.clone(),
+            emits: self.emits.clone(),
+            panics: self.panics.clone(),
+            exits: self.exits.clone(),
+            start_deadline: self.start_deadline,
+        }
     }
 
     fn problems(&self) -> Vec<String> {

@@ -130,8 +130,7 @@ fn entry(service: &dyn crate::service::AnyService, built: &Built, strict_contrac
         endpoints: commands.chain(subscribers).collect(),
         subscribers: built.subscribers.clone(),
         optional: built.optional,
-        commands: service.commands(),
-        subscriptions: service.subscriptions(),
+        contract: service.contract(),
         calls: if strict_contracts {
             service.calls().to_vec()
         } else {
@@ -211,45 +210,12 @@ impl BridgePlan {
     /// Refuses, before anything subscribes, what the bridge cannot keep: all of it, not only the first.
     fn check(&self, capability: &Capability) -> Result<(), StartError> {
         let subscriptions = self.subscriptions.iter();
-        let problems: Vec<String> = subscriptions.flat_map(|one| lacking(one, capability)).collect();
+        let problems: Vec<String> = subscriptions.flat_map(|one| one.lacking(capability)).collect();
         if problems.is_empty() {
             return Ok(());
         }
         Err(StartError::unrecoverable(problems.join("; ")))
     }
-}
-
-/// What `subscription` needs and a bridge with `capability` lacks.
-fn lacking(subscription: &SubscriptionContract, capability: &Capability) -> Vec<String> {
-    let (name, bridge) = (&subscription.name, capability.name);
-    let mut lacking = Vec::new();
-    if subscription.durable && !capability.durable {
-        lacking.push(format!(
-            "the event bridge {bridge} keeps no events for absent subscribers, which {name} asks for: choose another \
-             bridge, or declare the subscription without `durable`"
-        ));
-    }
-    if subscription.durable && !capability.dead_letters {
-        lacking.push(format!(
-            "the event bridge {bridge} keeps no dead letters, which the durable {name} needs: choose another bridge, or \
-             declare the subscription without `durable`"
-        ));
-    }
-    if subscription.attempts > 1 && !capability.redelivery {
-        lacking.push(format!(
-            "the event bridge {bridge} brings nothing again, and {name} asks for {} attempts: choose another bridge, or \
-             declare the subscription with `retry(Retry::never())`",
-            subscription.attempts
-        ));
-    }
-    let window = usize::try_from(subscription.window.get()).unwrap_or(usize::MAX);
-    if let Some(window_max) = capability.window_max.filter(|max| *max < window) {
-        lacking.push(format!(
-            "the event bridge {bridge} has at most {window_max} deliveries out at the same time, and {name} has a \
-             concurrency of {window}"
-        ));
-    }
-    lacking
 }
 
 fn router(node: &Arc<NodeCore>, served: Vec<Served>) -> ChildSpec {

@@ -12,6 +12,7 @@ use roadshow_bridges::{Connector, Connectors, EventBridge, MemoryBus, MemoryEven
 use super::{Node, assemble};
 use crate::component::Component;
 use crate::config::{Resolved, Settings};
+use crate::contract::ServiceContract;
 use crate::error::Error;
 use crate::service::AnyService;
 
@@ -175,24 +176,45 @@ impl NodeBuilder {
             None => Settings::resolve(None, std::iter::empty(), &[], None)
                 .map_err(|errors| Error::definition(errors.iter().map(ToString::to_string).collect()))?,
         };
-        self.choose_services(&resolved)?;
+        check_names(&self.services, &resolved)?;
+        self.services = chosen(&self.services, &resolved);
         check(&self.services)?;
         assemble::launch(self, resolved).await
     }
 
-    /// Keeps the services that the settings name.
-    fn choose_services(&mut self, resolved: &Resolved) -> Result<(), Error> {
-        let known: Vec<&str> = self.services.iter().map(|service| service.id().name()).collect();
-        resolved
-            .check_services(&known)
-            .map_err(|errors| Error::definition(errors.iter().map(ToString::to_string).collect()))?;
-        let chosen = &resolved.settings().services;
-        if !chosen.is_empty() {
-            self.services
-                .retain(|service| chosen.iter().any(|name| name.as_str() == service.id().name()));
-        }
-        Ok(())
+    /// The services that would run under these settings, as documents and checks see them. Starts nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the definitions.
+    pub fn contracts(&self, settings: &Resolved) -> Result<Vec<ServiceContract>, Error> {
+        check_names(&self.services, settings)?;
+        let chosen: Vec<Arc<dyn AnyService>> = chosen(&self.services, settings);
+        check(&chosen)?;
+        Ok(chosen.iter().map(|service| service.contract()).collect())
     }
+
+    /// The adapters for bridge URLs.
+    #[must_use]
+    pub fn connectors(&self) -> &Connectors {
+        &self.connectors
+    }
+}
+
+/// Refuses settings that name services which are not there.
+fn check_names(services: &[Arc<dyn AnyService>], settings: &Resolved) -> Result<(), Error> {
+    let known: Vec<&str> = services.iter().map(|service| service.id().name()).collect();
+    settings
+        .check_services(&known)
+        .map_err(|errors| Error::definition(errors.iter().map(ToString::to_string).collect()))
+}
+
+/// The services that the settings name; all, where they name none.
+fn chosen(services: &[Arc<dyn AnyService>], settings: &Resolved) -> Vec<Arc<dyn AnyService>> {
+    let names = &settings.settings().services;
+    let is_chosen = |service: &&Arc<dyn AnyService>| {
+        names.is_empty() || names.iter().any(|name| name.as_str() == service.id().name())
+    };
+    services.iter().filter(is_chosen).cloned().collect()
 }
 
 /// Finds what contradicts itself in the definitions: all of it, not only the first.

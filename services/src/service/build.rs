@@ -69,6 +69,8 @@ where
             limits: self.limits,
             http: self.http_route(),
             idempotent: self.idempotent,
+            rate_limited: !self.rates.is_empty(),
+            notes: self.notes.clone(),
             input: |schemas| schemas.subschema_for::<C>(),
             reply: |schemas| schemas.subschema_for::<C::Reply>(),
         }
@@ -79,7 +81,11 @@ where
             let address = C::ADDRESS;
             format!("command {address} has a concurrency of 0: nobody could ever call it")
         });
-        closed.into_iter().collect()
+        let broken = self.broken_examples.iter().map(|error| {
+            let address = C::ADDRESS;
+            format!("an example of command {address} cannot be written as JSON: {error}")
+        });
+        closed.into_iter().chain(broken).collect()
     }
 
     fn endpoint(&self, service: &Arc<ServiceCore>) -> Arc<dyn CommandEndpoint> {

@@ -5,9 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roadshow_actors::{Clock, KeyOf, Limits};
-use roadshow_bridges::Failure;
+use roadshow_bridges::{Code, Failure};
 
 use crate::command::Command;
+use crate::contract::{CommandExample, CommandNotes};
 use crate::guard::{Guard, Guards};
 use crate::http::{HttpRoute, Method};
 use crate::rate::{By, RateLimit, RateLimits};
@@ -30,6 +31,9 @@ pub struct CommandOptions<C: Command> {
     pub(super) after: Guards<C::Reply>,
     pub(super) rates: Vec<(By, RateLimit)>,
     pub(super) key_of: Option<fn(&C) -> String>,
+    pub(super) notes: CommandNotes,
+    /// Examples that cannot be written as JSON, which a node refuses.
+    pub(super) broken_examples: Vec<String>,
 }
 
 impl<C: Command> Default for CommandOptions<C> {
@@ -45,6 +49,8 @@ impl<C: Command> Default for CommandOptions<C> {
             after: Guards::default(),
             rates: Vec::new(),
             key_of: None,
+            notes: CommandNotes::default(),
+            broken_examples: Vec::new(),
         }
     }
 }
@@ -163,6 +169,45 @@ impl<C: Command> CommandOptions<C> {
     /// Runs calls with the same key one after the other, in order of arrival.
     pub fn ordered_by(mut self, key_of: fn(&C) -> String) -> Self {
         self.key_of = Some(key_of);
+        self
+    }
+
+    /// Says in one line what the command does. Default: the first line of the input type's description.
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.notes.summary = Some(summary);
+        self
+    }
+
+    /// Says in CommonMark what documents tell of the command. Default: the input type's description.
+    pub fn describe(mut self, description: &'static str) -> Self {
+        self.notes.description = Some(description);
+        self
+    }
+
+    /// Lists the command in documents under a heading; under several if said several times. Default: its service.
+    pub fn tag(mut self, tag: &'static str) -> Self {
+        self.notes.tags.push(tag);
+        self
+    }
+
+    /// Tells callers, in documents, to look for something else. The command is answered as before.
+    pub fn deprecated(mut self) -> Self {
+        self.notes.deprecated = true;
+        self
+    }
+
+    /// Shows an input and the reply to it in documents. A node refuses to start with one that cannot be JSON.
+    pub fn example(mut self, input: &C, reply: &C::Reply) -> Self {
+        match (serde_json::to_value(input), serde_json::to_value(reply)) {
+            (Ok(input), Ok(reply)) => self.notes.examples.push(CommandExample { input, reply }),
+            (Err(error), _) | (_, Err(error)) => self.broken_examples.push(error.to_string()),
+        }
+        self
+    }
+
+    /// Declares, for documents, a failure that the handler answers on purpose, and when it does.
+    pub fn fails_with(mut self, code: Code, when: &'static str) -> Self {
+        self.notes.failures.push((code, when));
         self
     }
 
