@@ -37,6 +37,7 @@ mod authenticate;
 mod body;
 mod caller_headers;
 mod client;
+mod cors;
 mod door;
 mod gateway;
 mod health;
@@ -52,5 +53,6 @@ mod timed_stream;
 
 pub use authenticate::{Authenticate, Caller, RequestHead};
 pub use client::{ClientError, NodeClient};
+pub use cors::{Cors, CorsError};
 pub use gateway::Gateway;
 pub use problem::{Problem, status_of};
