@@ -59,7 +59,6 @@ const SUITE: &str = "roadshow-conformance";
 const KEPT: &[(&[&str], &[&str])] = &[
     (
         &[
-            "axum",
             "http",
             "http-body-util",
             "hyper",
@@ -70,6 +69,7 @@ const KEPT: &[(&[&str], &[&str])] = &[
         ],
         &["roadshow-gateway"],
     ),
+    (&["axum"], &["roadshow-gateway", "roadshow (dev)"]),
     (&["clap"], &["roadshow-console", "roadshow-demo"]),
     (&["crossterm", "indicatif", "ratatui"], &["roadshow-console"]),
     (
