@@ -17,6 +17,7 @@
 mod env;
 mod error;
 mod file;
+mod gateway;
 mod given;
 mod http;
 mod load;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use roadshow_bridges::{Namespace, NodeId, Token};
 
 pub use error::{ConfigError, ConfigErrors};
+pub use gateway::GatewaySettings;
 pub use http::HttpListen;
 pub use load::{DEFAULT_FILE, FILE_BYTES_MAX, load};
 pub use origin::Origin;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub state_store: BridgeUrl,
     /// Where the gateway listens.
     pub http: HttpListen,
+    /// How the gateway treats connections and callers.
+    pub gateway: GatewaySettings,
     /// How log lines are written.
     pub log: LogFormat,
     /// Which log lines are written, as directives of `tracing`; checked by who installs the subscriber.

@@ -14,7 +14,7 @@ use crate::emit::{self, EmitArgs};
 use crate::end::{self, End};
 use crate::service_flags::{IntoServices, ServiceFlags};
 use crate::tree::{self, TreeArgs};
-use crate::up;
+use crate::{asyncapi, completions, doctor, new, openapi, up};
 
 /// The application `name`, to be given its services.
 ///
@@ -124,6 +124,11 @@ impl App {
         };
         match name {
             "up" => Box::pin(up::run(self, matches)).await,
+            "openapi" => Box::pin(openapi::run(self, matches)).await,
+            "asyncapi" => Box::pin(asyncapi::run(self, matches)).await,
+            "doctor" => Box::pin(doctor::run(self, matches)).await,
+            "new" => Box::pin(new::run(self, matches)).await,
+            "completions" => Box::pin(completions::run(self, matches)).await,
             "call" => with::<CallArgs, _>(matches, async |args| call::run(args).await).await,
             "emit" => with::<EmitArgs, _>(matches, async |args| emit::run(args).await).await,
             "tree" => with::<TreeArgs, _>(matches, async |args| tree::run(args).await).await,

@@ -32,6 +32,21 @@ const UP_HELP: &str = "Every setting can stand in the configuration file and in 
 /// Two flags of one name: the services that bring them cannot be together.
 pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Command, String> {
     let up = add_all(up(name), flags)?;
+    let openapi = add_all(
+        defining("openapi", "Print the OpenAPI document of the commands with a route"),
+        flags,
+    )?;
+    let asyncapi = add_all(
+        defining("asyncapi", "Print the AsyncAPI document of all commands and events"),
+        flags,
+    )?;
+    let doctor = add_all(
+        defining(
+            "doctor",
+            "Check settings, definitions and surroundings, and say what to change",
+        ),
+        flags,
+    )?;
     Ok(Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -42,6 +57,11 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
         .subcommand(call(name))
         .subcommand(emit(name))
         .subcommand(tree(name))
+        .subcommand(openapi)
+        .subcommand(asyncapi)
+        .subcommand(doctor)
+        .subcommand(Command::new("new").about("Write a project with one service"))
+        .subcommand(Command::new("completions").about("Print a script that completes this command line in a shell"))
         .subcommand(with::<BenchArgs>(
             "bench",
             "Measure this machine: calls, events, restarts, each beside its baseline",
@@ -57,19 +77,29 @@ pub(crate) fn given_settings(matches: &ArgMatches) -> Vec<(String, String)> {
     settings().iter().filter_map(given).collect()
 }
 
+/// A command that looks at the same settings and services as `up`.
+fn defining(name: &'static str, about: &'static str) -> Command {
+    with_settings(Command::new(name).about(about))
+}
+
 fn up(name: &str) -> Command {
+    with_settings(
+        Command::new("up")
+            .about("Run a node with these services")
+            .after_help(format!(
+                "Example: {name} up --services user --http 127.0.0.1:9000 --log json\n\n{UP_HELP}"
+            )),
+    )
+}
+
+/// Adds the flags of all settings.
+fn with_settings(command: Command) -> Command {
     let config = Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
         .value_parser(clap::value_parser!(std::path::PathBuf))
         .help("The configuration file [default: roadshow.toml, if it is there] [env: ROADSHOW_CONFIG]");
-    Command::new("up")
-        .about("Run a node with these services")
-        .after_help(format!(
-            "Example: {name} up --services user --http 127.0.0.1:9000 --log json\n\n{UP_HELP}"
-        ))
-        .arg(config)
-        .args(settings().iter().map(setting_flag))
+    command.arg(config).args(settings().iter().map(setting_flag))
 }
 
 fn setting_flag(setting: &'static Setting) -> Arg {
@@ -102,6 +132,7 @@ fn placeholder(kind: &str) -> String {
         "true or false" => "BOOL".to_owned(),
         "list of names" => "NAME,…".to_owned(),
         "list of subjects" => "SUBJECT,…".to_owned(),
+        "list of origins" => "ORIGIN,…".to_owned(),
         "filter directives" => "FILTER".to_owned(),
         other => other.to_uppercase(),
     }

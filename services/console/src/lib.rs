@@ -9,14 +9,20 @@
 //! adapters.
 
 mod app;
+mod asyncapi;
 mod bench;
 mod call;
 mod command_line;
+mod completions;
+mod doctor;
 mod emit;
 mod end;
 mod log;
+mod new;
+mod openapi;
 mod payload;
 mod picture;
+mod prepared;
 mod service_flags;
 mod signals;
 mod target;

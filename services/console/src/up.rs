@@ -3,19 +3,19 @@
 //! Signals are taken before anything starts. What they mean depends on how far the node is: while it starts, the first
 //! one gives up the start; afterwards it begins the drain.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use roadshow_gateway::Gateway;
-use roadshow_services::config::{self, HttpListen, Resolved};
-use roadshow_services::{Drained, Error, ErrorKind, Node, NodeBuilder};
+use roadshow_gateway::{Cors, Gateway};
+use roadshow_services::config::{HttpListen, Resolved};
+use roadshow_services::{Drained, Node, NodeBuilder};
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::command_line::{self, CONFIG};
 use crate::end::{self, End};
 use crate::log;
+use crate::prepared::{self, Prepared};
 use crate::signals::{Signal, Signals};
 
 /// How long handlers of a node that has given up may take to end: nobody is left to hear their answers.
@@ -34,7 +34,7 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
     let node = tokio::select! {
         launched = builder.launch() => match launched {
             Ok(node) => node,
-            Err(error) => return not_started(&error),
+            Err(error) => return prepared::not_started(&error),
         },
         signal = signals.first() => {
             info!(signal = signal.name, "the start was given up");
@@ -46,7 +46,7 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
         ready = node.ready() => match ready {
             Ok(()) => {}
             Err(error) => {
-                let end = not_started(&error);
+                let end = prepared::not_started(&error);
                 let _stopped_already = node.shutdown(LAST_WORDS).await;
                 return end;
             }
@@ -72,77 +72,52 @@ fn install_recorder(node: &Node) {
 
 /// Everything that can be wrong without any I/O but the configuration's.
 fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), End> {
-    let config = matches.get_one::<PathBuf>(CONFIG);
-    let flags = command_line::given_settings(matches);
-    let resolved = config::load(config.map(PathBuf::as_path), &flags)
-        .map_err(|errors| wrong_settings(errors.iter().map(ToString::to_string)))?;
-    let problems = unknown_bridges(&resolved, &app.schemes);
+    let Prepared {
+        builder,
+        resolved,
+        schemes,
+    } = prepared::prepare(app, matches)?;
+    let problems = prepared::unknown_bridges(&resolved, &schemes);
     if !problems.is_empty() {
-        return Err(wrong_settings(problems.into_iter()));
+        return Err(prepared::wrong_settings(problems.into_iter()));
     }
-    let mut builder = app.node;
-    for flags in app.flags {
-        let services = flags.services(matches).map_err(|error| end::of_clap(&error))?;
-        builder = services.into_iter().fold(builder, NodeBuilder::any_service);
-    }
+    let gateway = gateway(&resolved).map_err(|problem| end::wrong_usage(&problem))?;
     log::install(&resolved).map_err(|problem| end::wrong_usage(&problem))?;
     for variable in resolved.ignored_variables() {
         info!(variable, "passed over: Kubernetes makes it, it is no setting");
     }
-    builder = match gateway(&resolved) {
+    let builder = match gateway {
         Some(gateway) => builder.component(gateway),
         None => builder,
     };
     Ok((builder.settings(resolved.clone()), resolved))
 }
 
-fn gateway(resolved: &Resolved) -> Option<Gateway> {
+/// The gateway that the settings describe, if it is to listen.
+fn gateway(resolved: &Resolved) -> Result<Option<Gateway>, String> {
     let settings = resolved.settings();
     let HttpListen::At(address) = settings.http else {
-        return None;
+        return Ok(None);
     };
-    let gateway = Gateway::new(address);
-    Some(match &settings.http_token {
-        Some(token) => gateway.token(token.clone()),
-        None => gateway,
-    })
-}
-
-/// Finds bridges and stores that this program has no adapter for. Only event bridges have adapters so far.
-fn unknown_bridges(resolved: &Resolved, schemes: &[&str]) -> Vec<String> {
-    let settings = resolved.settings();
-    let urls = [
-        ("event_bridge", &settings.event_bridge, schemes),
-        ("queue_bridge", &settings.queue_bridge, &["memory"]),
-        ("state_store", &settings.state_store, &["memory"]),
-    ];
-    let unknown = urls
-        .into_iter()
-        .filter(|(_, url, known)| !known.contains(&url.scheme()));
-    unknown
-        .map(|(name, url, known)| {
-            format!(
-                "cannot use {name} from {}: this program has no adapter for {}:, only for {}:",
-                resolved.origin(name),
-                url.scheme(),
-                known.join(":, ")
-            )
-        })
-        .collect()
-}
-
-fn wrong_settings(problems: impl Iterator<Item = String>) -> End {
-    for problem in problems {
-        end::tell(&format!("error: {problem}"));
+    let told = &settings.gateway;
+    let mut gateway = Gateway::new(address)
+        .access_log(told.access_log)
+        .connections(NonZeroUsize::new(told.connections).unwrap_or(NonZeroUsize::MIN))
+        .header_timeout(told.header_timeout)
+        .body_timeout(told.body_timeout)
+        .write_timeout(told.write_timeout)
+        .bodies_limit(told.bodies_limit);
+    if let Some(token) = &settings.http_token {
+        gateway = gateway.token(token.clone());
     }
-    End::WrongUsage
-}
-
-fn not_started(error: &Error) -> End {
-    match error.kind() {
-        ErrorKind::Definition => wrong_settings(error.causes().iter().cloned()),
-        _ => end::gave_up("the node could not start", error.causes()),
+    if let Some((cert, key)) = told.tls()? {
+        gateway = gateway.tls(cert, key);
     }
+    if !told.cors_origins.is_empty() {
+        let cors = Cors::origins(&told.cors_origins).map_err(|problem| format!("gateway.cors_origins: {problem}"))?;
+        gateway = gateway.cors(cors);
+    }
+    Ok(Some(gateway))
 }
 
 fn announce(node: &Node) {

@@ -151,7 +151,8 @@ fn given(value: &DeValue<'_>) -> Given {
                 .collect();
             texts.map_or(Given::Other("an array of other things"), Given::List)
         }
-        DeValue::Integer(_) => Given::Other("an integer"),
+        DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix())
+            .map_or(Given::Other("an integer beyond 64 bits"), Given::Integer),
         DeValue::Float(_) => Given::Other("a float"),
         DeValue::Datetime(_) => Given::Other("a date or time"),
         DeValue::Table(_) => Given::Other("a table"),

@@ -20,6 +20,8 @@ pub(crate) enum Given {
     Text(String),
     /// A boolean of a file.
     Bool(bool),
+    /// An integer of a file.
+    Integer(i64),
     /// An array of strings of a file.
     List(Vec<String>),
     /// Anything else of a file, by the name of its type.
@@ -31,6 +33,7 @@ impl Given {
         match self {
             Self::Text(_) => "a string",
             Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
             Self::List(_) => "an array of strings",
             Self::Other(kind) => kind,
         }
@@ -94,6 +97,20 @@ impl Given {
         }
     }
 
+    /// Reads a whole number.
+    pub(crate) fn number(&self, allowed: RangeInclusive<usize>) -> Result<usize, String> {
+        let (least, most) = (allowed.start(), allowed.end());
+        let value = match self {
+            Self::Integer(value) => usize::try_from(*value).ok(),
+            Self::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            Self::Text(_) => None,
+            other => return Err(other.expected("a whole number")),
+        };
+        value
+            .filter(|value| allowed.contains(value))
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+    }
+
     /// Reads a list: an array of a file, or entries separated by commas; the empty text is the empty list. An entry
     /// that stands there twice is taken once.
     pub(crate) fn list<T>(&self, entry: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String>
@@ -134,7 +151,7 @@ mod tests {
         assert_eq!(text("false").boolean(), Ok(false));
         assert_eq!(text("yes").boolean(), Err("expected true or false".to_owned()));
         assert_eq!(
-            Given::Other("an integer").boolean(),
+            Given::Integer(1).boolean(),
             Err("expected true or false, found an integer".to_owned())
         );
     }
@@ -147,11 +164,32 @@ mod tests {
             text("2m").duration(allowed.clone()),
             Err("expected a duration from 1ms to 1m".to_owned())
         );
-        assert!(Given::Other("an integer").duration(allowed).is_err());
+        assert!(Given::Integer(1).duration(allowed).is_err());
         assert_eq!(
             text("2MiB").size(1..=1 << 20),
             Err("expected a size from 1B to 1MiB".to_owned())
         );
+    }
+
+    #[test]
+    fn numbers_are_whole_and_have_limits() {
+        assert_eq!(text("7").number(1..=9), Ok(7));
+        assert_eq!(Given::Integer(9).number(1..=9), Ok(9));
+        for wrong in [
+            text("0"),
+            text("+7"),
+            text("7.0"),
+            text(""),
+            Given::Integer(-1),
+            Given::Integer(10),
+        ] {
+            assert_eq!(
+                wrong.number(1..=9),
+                Err("expected a whole number from 1 to 9".to_owned()),
+                "{wrong:?}"
+            );
+        }
+        assert!(Given::Bool(true).number(1..=9).is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::origin::Origin;
 use super::section::{SECTIONS, Sections};
 use super::suggest::nearest;
 use super::table::{self, Setting, Unset, settings};
-use super::{BridgeUrl, CallSettings, LogFormat, Settings, env, file, units};
+use super::{BridgeUrl, CallSettings, GatewaySettings, LogFormat, Settings, env, file, units};
 
 /// A setting with its effective value, as `doctor` prints it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -173,6 +173,7 @@ pub(crate) fn defaults() -> Settings {
         log: LogFormat::Text,
         log_filter: String::new(),
         http_token: None,
+        gateway: GatewaySettings::unset(),
         shutdown_budget: Duration::ZERO,
         start_deadline: Duration::ZERO,
         call: CallSettings {

@@ -5,8 +5,10 @@
 //! and a row.
 
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::gateway;
 use super::given::Given;
 use super::secret::Secret;
 use super::units::{show_duration, show_size};
@@ -22,6 +24,7 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=WEEK;
 const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=WEEK;
 const PAYLOAD: RangeInclusive<u64> = 1_024..=256 << 20;
+const BODIES: RangeInclusive<u64> = 1_024..=64 << 30;
 
 /// What a setting is when nobody chose it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,7 +112,7 @@ pub(crate) fn is_table(name: &str) -> bool {
     })
 }
 
-static TABLE: [Setting; 18] = [
+static TABLE: [Setting; 28] = [
     Setting {
         name: "node_id",
         kind: "name",
@@ -173,6 +176,86 @@ static TABLE: [Setting; 18] = [
         meaning: "what callers of the admin routes must present; without it they answer on the loopback only",
         set: |settings, given| put(&mut settings.http_token, secret(given).map(Some)),
         show: |settings| if settings.http_token.is_some() { "***" } else { "none" }.to_owned(),
+    },
+    Setting {
+        name: "gateway.tls_cert",
+        kind: "path",
+        unset: Unset::Nothing,
+        meaning: "the file with the certificate chain, in PEM; with it the gateway speaks TLS",
+        set: |settings, given| put(&mut settings.gateway.tls_cert, path(given).map(Some)),
+        show: |settings| shown_path(settings.gateway.tls_cert.as_deref()),
+    },
+    Setting {
+        name: "gateway.tls_key",
+        kind: "path",
+        unset: Unset::Nothing,
+        meaning: "the file with the certificate's private key, in PEM",
+        set: |settings, given| put(&mut settings.gateway.tls_key, path(given).map(Some)),
+        show: |settings| shown_path(settings.gateway.tls_key.as_deref()),
+    },
+    Setting {
+        name: "gateway.cors_origins",
+        kind: "list of origins",
+        unset: Unset::Text(""),
+        meaning: "origins whose pages may call the declared routes; * means all of them",
+        set: |settings, given| put(&mut settings.gateway.cors_origins, given.list(gateway::origin)),
+        show: |settings| joined(&settings.gateway.cors_origins),
+    },
+    Setting {
+        name: "gateway.access_log",
+        kind: "true or false",
+        unset: Unset::Text("false"),
+        meaning: "whether every answer is a log line",
+        set: |settings, given| put(&mut settings.gateway.access_log, given.boolean()),
+        show: |settings| settings.gateway.access_log.to_string(),
+    },
+    Setting {
+        name: "gateway.docs",
+        kind: "true or false",
+        unset: Unset::Text("true"),
+        meaning: "whether /docs, /openapi.json and /openapi.yaml are served",
+        set: |settings, given| put(&mut settings.gateway.docs, given.boolean()),
+        show: |settings| settings.gateway.docs.to_string(),
+    },
+    Setting {
+        name: "gateway.connections",
+        kind: "number",
+        unset: Unset::Text("1024"),
+        meaning: "how many connections are served at the same time; more wait in the system's queue",
+        set: |settings, given| put(&mut settings.gateway.connections, given.number(1..=1_000_000)),
+        show: |settings| settings.gateway.connections.to_string(),
+    },
+    Setting {
+        name: "gateway.header_timeout",
+        kind: "duration",
+        unset: Unset::Text("10s"),
+        meaning: "how long a client may take to send a request's head, and rest between requests",
+        set: |settings, given| put(&mut settings.gateway.header_timeout, given.duration(SOME_TIME)),
+        show: |settings| show_duration(settings.gateway.header_timeout),
+    },
+    Setting {
+        name: "gateway.body_timeout",
+        kind: "duration",
+        unset: Unset::Text("30s"),
+        meaning: "how long a client may take to send a request's body",
+        set: |settings, given| put(&mut settings.gateway.body_timeout, given.duration(SOME_TIME)),
+        show: |settings| show_duration(settings.gateway.body_timeout),
+    },
+    Setting {
+        name: "gateway.write_timeout",
+        kind: "duration",
+        unset: Unset::Text("30s"),
+        meaning: "how long a client may read nothing of an answer",
+        set: |settings, given| put(&mut settings.gateway.write_timeout, given.duration(SOME_TIME)),
+        show: |settings| show_duration(settings.gateway.write_timeout),
+    },
+    Setting {
+        name: "gateway.bodies_limit",
+        kind: "size",
+        unset: Unset::Text("64MiB"),
+        meaning: "what the bodies of all requests at work may hold together",
+        set: |settings, given| put(&mut settings.gateway.bodies_limit, given.size(BODIES)),
+        show: |settings| show_size(settings.gateway.bodies_limit as u64),
     },
     Setting {
         name: "log",
@@ -268,6 +351,14 @@ fn words(error: impl std::fmt::Display) -> String {
 
 fn joined(entries: &[impl ToString]) -> String {
     entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn path(given: &Given) -> Result<PathBuf, String> {
+    visible(given, "a path").map(PathBuf::from)
+}
+
+fn shown_path(path: Option<&Path>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 fn log_format(given: &Given) -> Result<LogFormat, String> {
