@@ -6,21 +6,26 @@
 use std::convert::Infallible;
 
 use roadshow_services::{
-    Address, Command, CommandHandler, Context, EventHandler, Failure, Outcome, Service, ServiceId, Validate, Violations,
+    Address, Code, Command, CommandHandler, Context, EventHandler, Failure, Method, Outcome, Service, ServiceId,
+    Validate, Violations,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use crate::user::{UserCreated, email_problem};
+use crate::user::{EMAIL_PATTERN, UserCreated, email_problem};
 
 /// The service's name and version.
 pub const EMAIL: ServiceId = ServiceId::new("email", 1);
 
 /// Sends a welcome mail.
+///
+/// New users get one without this command: the service hears of them. The route is closed, so it answers 401 until the node
+/// is given a hook that lets callers in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SendWelcome {
     /// The address it goes to.
+    #[schemars(email, length(min = 3, max = 254), regex(pattern = EMAIL_PATTERN))]
     pub to: String,
 }
 
@@ -71,7 +76,16 @@ impl EventHandler<UserCreated> for Emails {
 
 /// Declares the service.
 pub fn emails() -> Service<Emails> {
+    let to = || "ada@example.org".to_owned();
     Service::new(EMAIL, || async { Ok::<_, Infallible>(Emails) })
-        .command::<SendWelcome>(|c| c.validate())
+        // Not public: whoever may send mail in somebody's name is known by name.
+        .command::<SendWelcome>(|c| {
+            c.http(Method::Post, "/welcome-mails")
+                .status(202)
+                .validate()
+                .tag("mail")
+                .example(&SendWelcome { to: to() }, &Sent { to: to() })
+                .fails_with(Code::Invalid, "The address is none. `details.fields` says why.")
+        })
         .subscribe::<UserCreated>(|s| s.durable("welcome"))
 }

@@ -7,13 +7,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use roadshow_services::{
-    Address, Command, CommandHandler, Context, Event, EventName, Failure, Method, Service, ServiceId, Validate,
-    Violations,
+    Address, Code, Command, CommandHandler, CommandOptions, Context, Event, EventName, Failure, Method, Service,
+    ServiceId, Validate, Violations,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use email_address::email_problem;
+pub(crate) use email_address::{EMAIL_PATTERN, email_problem};
 pub use memory::USERS_MAX;
 use memory::UserMemory;
 
@@ -23,14 +23,21 @@ pub const USER: ServiceId = ServiceId::new("user", 1);
 /// How many characters a name may have.
 pub const NAME_CHARS_MAX: usize = 200;
 
-/// Creates a user. The e-mail address is unique, whatever its capitals.
+/// No control characters, and one character at least that is no space.
+const NAME_PATTERN: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+/// Creates a user.
+///
+/// The e-mail address is unique, whatever its capitals. Subscribers hear of the new user: the demo's `email` service sends
+/// a welcome.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CreateUser {
-    /// What the user is called.
-    #[schemars(length(min = 1, max = 200))]
+    /// What the user is called: up to 200 characters, not all of them spaces.
+    #[schemars(length(min = 1, max = 200), regex(pattern = NAME_PATTERN))]
     pub name: String,
     /// Where mail reaches the user.
-    #[schemars(length(min = 3, max = 254))]
+    #[schemars(email, length(min = 3, max = 254), regex(pattern = EMAIL_PATTERN))]
     pub email: String,
 }
 
@@ -57,6 +64,7 @@ impl Validate for CreateUser {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GetUser {
     /// The id that creating the user gave.
+    #[schemars(extend("format" = "uuid"))]
     pub id: String,
 }
 
@@ -69,6 +77,7 @@ impl Command for GetUser {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct User {
     /// A random UUID: nobody can guess another's.
+    #[schemars(extend("format" = "uuid"))]
     pub id: String,
     /// What the user is called.
     pub name: String,
@@ -127,6 +136,78 @@ pub fn users() -> Service<Users> {
         async move { Ok::<_, Infallible>(Users { memory }) }
     };
     Service::new(USER, factory)
-        .command::<CreateUser>(|c| c.http(Method::Post, "/users").status(201).public().validate())
-        .command::<GetUser>(|c| c.http(Method::Get, "/users/{id}").public().idempotent())
+        .command::<CreateUser>(|c| documented_create(c.http(Method::Post, "/users").status(201).public().validate()))
+        .command::<GetUser>(|c| documented_get(c.http(Method::Get, "/users/{id}").public().idempotent()))
+        .emits::<UserCreated>()
+}
+
+fn documented_create(options: CommandOptions<CreateUser>) -> CommandOptions<CreateUser> {
+    let ada = ada();
+    let input = CreateUser {
+        name: ada.name.clone(),
+        email: ada.email.clone(),
+    };
+    options
+        .tag("users")
+        .example(&input, &ada)
+        .fails_with(
+            Code::Invalid,
+            "A field breaks a rule. `details.fields` names each with its problem.",
+        )
+        .fails_with(Code::Conflict, "A user with this e-mail address exists already.")
+        .fails_with(Code::Exhausted, "The memory that stands in for a database is full.")
+}
+
+fn documented_get(options: CommandOptions<GetUser>) -> CommandOptions<GetUser> {
+    let ada = ada();
+    options
+        .tag("users")
+        .example(&GetUser { id: ada.id.clone() }, &ada)
+        .fails_with(Code::NotFound, "No user has this id.")
+}
+
+/// The user whom the documents show.
+fn ada() -> User {
+    User {
+        id: "9f1c2d3e-4b5a-4678-9abc-def012345678".to_owned(),
+        name: "Ada Lovelace".to_owned(),
+        email: "ada@example.org".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    use super::*;
+
+    fn is_taken(name: &str, email: &str) -> bool {
+        let mut violations = Violations::default();
+        let user = CreateUser {
+            name: name.to_owned(),
+            email: email.to_owned(),
+        };
+        user.validate(&mut violations);
+        violations.into_result().is_ok()
+    }
+
+    proptest! {
+        #[test]
+        fn the_schema_says_which_names_are_taken(name in "[a \\PC\u{0}\u{85}\u{a0}\u{2028}]{0,4}") {
+            let pattern = Regex::new(NAME_PATTERN).expect("a pattern");
+            prop_assert_eq!(is_taken(&name, "ada@example.org"), pattern.is_match(&name));
+        }
+
+        #[test]
+        fn the_schema_says_which_addresses_are_taken(email in "[aZ9.@_ é\n-]{0,8}") {
+            let pattern = Regex::new(EMAIL_PATTERN).expect("a pattern");
+            prop_assert_eq!(is_taken("Ada", &email), pattern.is_match(&email));
+        }
+
+        #[test]
+        fn what_the_schema_calls_an_address_is_taken(email in EMAIL_PATTERN.trim_start_matches('^').trim_end_matches('$')) {
+            prop_assert_eq!(is_taken("Ada", &email), email.len() <= 254, "{}", email);
+        }
+    }
 }

@@ -7,6 +7,10 @@ const BYTES_MAX: usize = 254;
 const LOCAL_BYTES_MAX: usize = 64;
 const LABEL_BYTES_MAX: usize = 63;
 
+/// The same form as a pattern, for schemas. Its length is bounded beside it.
+pub(crate) const EMAIL_PATTERN: &str = "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\
+     (\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
+
 /// Says what is wrong with an address; it is not repeated.
 pub(crate) fn email_problem(text: &str) -> Option<&'static str> {
     if text.len() > BYTES_MAX {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadshow_demo::email::{SendWelcome, emails};
-use roadshow_demo::user::{CreateUser, GetUser, users};
-use roadshow_services::{AnyService, Code, Node};
+use roadshow_demo::user::{CreateUser, GetUser, NAME_CHARS_MAX, users};
+use roadshow_services::{AnyService, Code, Executed, Node};
 
 fn ada() -> CreateUser {
     serde_json::from_value(serde_json::json!({ "name": "Ada", "email": "ada@example.org" })).expect("a user")
@@ -37,18 +37,49 @@ async fn an_unknown_id_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_bad_address_names_the_field() {
+async fn what_breaks_a_rule_is_refused_with_every_field_named() {
     let node = both(false).await;
-    let bad = CreateUser {
-        email: "ada".to_owned(),
-        ..ada()
-    };
-    let failure = node.client().call(bad).await.expect_err("refused");
-    assert_eq!(failure.code, Code::Invalid);
-    assert!(failure.message.starts_with("email "), "{failure}");
+    let table: [(&str, &str, &[&str]); 5] = [
+        ("Ada", "ada", &["email"]),
+        ("", "ada@example.org", &["name"]),
+        (" \t", "ada@example.org", &["name", "name"]),
+        ("Ada\u{7f}", "ada@", &["name", "email"]),
+        (&"n".repeat(NAME_CHARS_MAX + 1), "ada@example.org", &["name"]),
+    ];
+    for (name, email, fields) in table {
+        let bad = CreateUser {
+            name: name.to_owned(),
+            email: email.to_owned(),
+        };
+        let failure = node.client().call(bad).await.expect_err("refused");
+        assert_eq!(
+            (failure.code, failure.executed),
+            (Code::Invalid, Executed::No),
+            "{name:?}"
+        );
+        let details = failure.details.expect("details");
+        let named: Vec<_> = details["fields"].as_array().into_iter().flatten().collect();
+        let named: Vec<_> = named.iter().filter_map(|field| field["field"].as_str()).collect();
+        assert_eq!(named, fields, "{name:?} {email:?}");
+    }
     let to = "nobody".to_owned();
     let failure = node.client().call(SendWelcome { to }).await.expect_err("refused");
     assert!(failure.message.starts_with("to "), "{failure}");
+    assert!(node.shutdown(Duration::from_secs(5)).await.is_clean());
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_conflict_that_names_the_field() {
+    let node = both(false).await;
+    node.client().call(ada()).await.expect("created");
+    let again = CreateUser {
+        email: "ADA@example.org".to_owned(),
+        ..ada()
+    };
+    let failure = node.client().call(again).await.expect_err("taken");
+    assert_eq!((failure.code, failure.executed), (Code::Conflict, Executed::Yes));
+    let details = failure.details.expect("details");
+    assert_eq!(details["fields"][0]["field"], "email");
     assert!(node.shutdown(Duration::from_secs(5)).await.is_clean());
 }
 
