@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::Version;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
@@ -55,17 +56,18 @@ fn presents_token(parts: &Parts, token: Option<&Secret>) -> Result<bool, Refusal
     }
 }
 
-/// Whether the request names this machine: in its target, where that has a host, and in its Host header.
+/// Whether the request names this machine: in its target, where that has a host, and in its Host header. HTTP/2 has the
+/// host in the target (`:authority`) and may leave the header out.
 fn host_is_loopback(parts: &Parts) -> bool {
     if parts.uri.authority().is_some_and(|authority| !is_loopback(authority)) {
         return false;
     }
     let mut hosts = parts.headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return false;
-    };
-    let authority = Authority::try_from(host.as_bytes());
-    authority.is_ok_and(|authority| is_loopback(&authority))
+    match (hosts.next(), hosts.next()) {
+        (None, _) => parts.version == Version::HTTP_2 && parts.uri.authority().is_some(),
+        (Some(host), None) => Authority::try_from(host.as_bytes()).is_ok_and(|host| is_loopback(&host)),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 fn is_loopback(authority: &Authority) -> bool {
@@ -87,6 +89,7 @@ fn is_loopback(authority: &Authority) -> bool {
 /// Whether a page that was not served by this very host and port asks.
 fn origin_is_foreign(parts: &Parts) -> bool {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(Authority::as_str));
     parts.headers.get_all(ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().unwrap_or_default();
         let own = origin
@@ -161,6 +164,35 @@ mod tests {
             checked("127.0.0.1", &[("host", "localhost"), ("host", "evil.example")], false),
             403
         );
+    }
+
+    #[test]
+    fn http_2_names_its_host_in_the_target() {
+        let table = [
+            ("http://localhost:8080/_node/tree", None, 200),
+            ("https://[::1]:8080/_node/tree", None, 200),
+            ("http://localhost/_node/tree", Some("localhost"), 200),
+            ("http://evil.example/_node/tree", None, 403),
+            ("http://evil.example/_node/tree", Some("localhost"), 403),
+            ("http://localhost/_node/tree", Some("evil.example"), 403),
+            ("/_node/tree", None, 403),
+        ];
+        for (target, host, expected) in table {
+            let mut request = Request::builder().version(Version::HTTP_2).uri(target);
+            if let Some(host) = host {
+                request = request.header("host", host);
+            }
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            let status = check(SocketAddr::from(([127, 0, 0, 1], 40_000)), &parts, None)
+                .map_or_else(|refusal| refusal.into_answer().status().as_u16(), |()| 200);
+            assert_eq!(status, expected, "{target} {host:?}");
+        }
+        let request = Request::builder()
+            .version(Version::HTTP_2)
+            .uri("http://localhost:8080/_node/tree");
+        let request = request.header("origin", "http://localhost:3000");
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        assert!(check(SocketAddr::from(([127, 0, 0, 1], 40_000)), &parts, None).is_err());
     }
 
     #[test]

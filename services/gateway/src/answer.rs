@@ -1,34 +1,46 @@
-//! Answers: the few shapes of response that the gateway sends.
+//! Answers: the few shapes of response that the gateway sends, and the headers that all of them carry.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
 /// A response with its whole body.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Bytes>;
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+/// Nothing that an answer of ours could be taken for may load or run anything, and no page may frame it.
+const NOTHING_RUNS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// As many headers as an answer has as a rule, so that the map is made once.
+const HEADERS: usize = 14;
+
 /// An answer with a body. Nobody stores it and nobody guesses its type.
 pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = empty(status);
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    *answer.body_mut() = Full::new(body.into());
+    *answer.body_mut() = body.into();
     answer
 }
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(CONTENT_SECURITY_POLICY, NOTHING_RUNS);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    *answer.headers_mut() = headers;
     answer
 }
 

@@ -97,16 +97,18 @@ fn checked(text: &str) -> Result<HeaderValue, CorsError> {
     let uri: Uri = text
         .parse()
         .map_err(|_| wrong("expected one such as https://shop.example"))?;
-    if uri.host().is_none_or(str::is_empty) {
+    let host = uri.host().unwrap_or_default();
+    if host.is_empty() {
         return Err(wrong("it has no host"));
     }
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(wrong("browsers write it in lower case"));
     }
-    if authority.ends_with(':') || uri.port().is_some() && uri.port_u16().is_none() {
+    let port = authority.strip_prefix(host).unwrap_or_default();
+    if !port.is_empty() && port.strip_prefix(':').is_none_or(|port| port.parse::<u16>().is_err()) {
         return Err(wrong("its port is no number up to 65535"));
     }
-    if matches!((scheme, uri.port_u16()), ("http", Some(80)) | ("https", Some(443))) {
+    if matches!((scheme, port), ("http", ":80") | ("https", ":443")) {
         return Err(wrong("browsers leave out the scheme's own port"));
     }
     HeaderValue::from_str(text).map_err(|_| wrong("expected one such as https://shop.example"))

@@ -83,11 +83,25 @@ impl Door {
     }
 }
 
-/// HTTP/1.1 asks for one Host header; a request with none or several may mean different things to different readers.
+/// A request names one host: HTTP/1.1 in one Host header, HTTP/2 in its target, with which a header must then agree. With
+/// none or several it may mean different things to different readers.
 fn check_host(parts: &Parts) -> Result<(), Refusal> {
-    let hosts = parts.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
-        return Err(Refusal::before(Failure::invalid("a request has one host header")).closing());
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let clear = match (hosts.next(), hosts.next(), parts.version) {
+        (_, Some(_), _) => false,
+        (Some(host), None, Version::HTTP_2) => parts
+            .uri
+            .authority()
+            .is_none_or(|authority| authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())),
+        (None, None, Version::HTTP_2) => parts.uri.authority().is_some(),
+        (None, None, Version::HTTP_11) => false,
+        _ => true,
+    };
+    if clear {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::before(Failure::invalid(
+        "a request has one host header, which agrees with its target",
+    ))
+    .closing())
 }

@@ -15,12 +15,15 @@ use roadshow_services::{Component, FactoryError, NodeView, RunningComponent};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::activity::Patience;
 use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
+use crate::connection::{Reception, Tls};
 use crate::cors::Cors;
 use crate::door::Door;
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
+use crate::tls;
 
 /// The HTTP door of a node, to be added with [`NodeBuilder::component`](roadshow_services::NodeBuilder::component).
 ///
@@ -137,9 +140,6 @@ impl Gateway {
     }
 
     fn door(&self, node: NodeView) -> Result<Door, FactoryError> {
-        if self.tls.is_some() || self.cors.is_some() || self.access_log {
-            return Err("tls, cors and the access log are not served yet".into());
-        }
         if self.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
             return Err("the admin token is empty: leave it out, or give it a text that cannot be guessed".into());
         }
@@ -166,14 +166,26 @@ impl Component for Gateway {
 
     fn start(&self, node: NodeView) -> BoxFuture<'_, Result<Box<dyn RunningComponent>, FactoryError>> {
         async move {
-            let door = Arc::new(self.door(node)?);
+            let tls = self
+                .tls
+                .as_ref()
+                .map(|(certificate, key)| tls::acceptor(certificate, key));
+            let tls = tls.transpose()?;
+            let reception = Reception {
+                door: Arc::new(self.door(node)?),
+                patience: Patience {
+                    rest: self.limits.header_timeout,
+                    write: self.limits.write_timeout,
+                },
+                tls: tls.map(Tls),
+            };
             let listener = TcpListener::bind(self.address)
                 .await
                 .map_err(|error| cannot_listen(self.address, &error))?;
             let address = listener
                 .local_addr()
                 .map_err(|error| cannot_listen(self.address, &error))?;
-            let running = RunningGateway::new(listener, address, door, self.limits);
+            let running = RunningGateway::new(listener, address, reception, self.limits.connections);
             Ok(Box::new(running) as Box<dyn RunningComponent>)
         }
         .boxed()

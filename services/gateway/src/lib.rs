@@ -30,13 +30,16 @@
 //! anything about a terminal (`roadshow-console`).
 
 mod access;
+mod activity;
 mod admin;
 mod answer;
+mod answer_body;
 mod api;
 mod authenticate;
 mod body;
 mod caller_headers;
 mod client;
+mod connection;
 mod cors;
 mod door;
 mod gateway;
@@ -50,6 +53,7 @@ mod routes;
 mod running;
 mod shape;
 mod timed_stream;
+mod tls;
 
 pub use authenticate::{Authenticate, Caller, RequestHead};
 pub use client::{ClientError, NodeClient};

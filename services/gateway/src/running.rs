@@ -1,43 +1,33 @@
 //! The gateway at work: it accepts connections, serves them, and lets them finish.
 //!
 //! Every connection is a task in one set that lives and dies with the gateway. Their number is bounded by not accepting
-//! more: who comes later waits in the system's queue. HTTP/1.1 only, for now.
+//! more: who comes later waits in the system's queue. What happens on a connection is in `connection.rs`.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use roadshow_services::{FactoryError, RunningComponent};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
-use crate::door::Door;
-use crate::timed_stream::TimedStream;
+use crate::connection::{Reception, note};
 
-/// The largest head of a request, in bytes, and with it the buffer of a connection.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-/// The most headers of a request.
-const HEADERS_MAX: usize = 100;
 /// How long the gateway rests when the system refuses to accept, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers that are on their way may take once everything else of the node has stopped. Less than the
 /// supervisor's deadline for a component.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// The same for connections that have nothing on its way: no handler is left that could answer what else they send.
-const FAREWELL_IDLE: Duration = Duration::from_millis(250);
+
+const WHAT_PANICKED: &str = "a connection's task panicked";
 
 /// What one connection may cost, and how many there are.
 #[derive(Clone, Copy, Debug)]
@@ -62,35 +52,38 @@ impl Default for ConnectionLimits {
 pub(crate) struct RunningGateway {
     listener: TcpListener,
     address: SocketAddr,
-    door: Arc<Door>,
-    limits: ConnectionLimits,
+    reception: Arc<Reception>,
+    connections: NonZeroUsize,
 }
 
 impl RunningGateway {
-    pub(crate) fn new(listener: TcpListener, address: SocketAddr, door: Arc<Door>, limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(
+        listener: TcpListener,
+        address: SocketAddr,
+        reception: Reception,
+        connections: NonZeroUsize,
+    ) -> Self {
         RunningGateway {
             listener,
             address,
-            door,
-            limits,
+            reception: Arc::new(reception),
+            connections,
         }
     }
 
     async fn work(self, stop: CancellationToken) {
         info!(address = %self.address, "listening");
-        let slots = Arc::new(Semaphore::new(
-            self.limits.connections.get().min(Semaphore::MAX_PERMITS),
-        ));
+        let slots = Arc::new(Semaphore::new(self.connections.get().min(Semaphore::MAX_PERMITS)));
         let closing = CancellationToken::new();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(ended) = connections.join_next() => note(ended),
+                Some(ended) = connections.join_next() => note(ended, WHAT_PANICKED),
                 (stream, peer, slot) = accept(&self.listener, &slots) => {
-                    let (door, limits, closing) = (Arc::clone(&self.door), self.limits, closing.clone());
+                    let (reception, closing) = (Arc::clone(&self.reception), closing.clone());
                     connections.spawn(async move {
-                        serve(stream, peer, door, limits, closing).await;
+                        reception.serve(stream, peer, closing).await;
                         drop(slot);
                     });
                 }
@@ -100,7 +93,7 @@ impl RunningGateway {
         closing.cancel();
         let finished = async {
             while let Some(ended) = connections.join_next().await {
-                note(ended);
+                note(ended, WHAT_PANICKED);
             }
         };
         if timeout(FAREWELL, finished).await.is_err() {
@@ -148,56 +141,4 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, S
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-/// Serves one connection until it ends, or until the gateway closes and the request at hand is answered.
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    door: Arc<Door>,
-    limits: ConnectionLimits,
-    closing: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%peer, %error, "small answers may be delayed");
-    }
-    let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
-    });
-    let stream = TimedStream::new(stream, limits.write_timeout);
-    let stalled = stream.stalled();
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = closing.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            match timeout(FAREWELL_IDLE, connection.as_mut()).await {
-                Ok(ended) => ended,
-                Err(_) if stalled.is() => connection.await,
-                Err(_) => {
-                    debug!(%peer, "a connection was closed within a request");
-                    Ok(())
-                }
-            }
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%peer, %error, "a connection ended early");
-    }
-}
-
-/// Notes how a connection's task ended: a panic there ends the connection and nothing else.
-fn note(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        error!("a connection's task panicked");
-    }
 }

@@ -1,7 +1,8 @@
-//! A connection that gives up on a peer who reads nothing.
+//! A connection that gives up on a peer who reads nothing, or next to nothing.
 //!
 //! hyper bounds how long a head may take to arrive and `body.rs` how long a body may; nothing there bounds how long an
-//! answer may take to leave, and a peer who never reads would hold a slot for ever.
+//! answer may take to leave, and a peer who never reads would hold a slot for ever. Nor does it help to wait for any
+//! progress at all: a peer who reads a byte a second makes progress. So there are two bounds, a rest and a rate.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +13,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The slowest that a peer may take an answer, in bytes a second.
+const RATE_MIN: u64 = 1024;
+
+/// The longest that a peer may take for so many bytes.
+pub(crate) fn taking_max(patience: Duration, bytes: usize) -> Duration {
+    patience + Duration::from_secs(bytes as u64 / RATE_MIN)
+}
 
 /// Whether a stream waits for its peer to read.
 #[derive(Clone, Debug, Default)]
@@ -24,14 +33,23 @@ impl Stalled {
     }
 }
 
-/// A TCP stream whose writes fail once none of them made progress for a time.
+/// A TCP stream whose writes fail once the peer takes too little of them for a time.
 #[derive(Debug)]
 pub(crate) struct TimedStream {
     stream: TcpStream,
     patience: Duration,
+    /// From the first write that waits until everything was written.
+    backlog: Option<Backlog>,
+    stalled: Stalled,
+}
+
+/// What waits for the peer.
+#[derive(Debug)]
+struct Backlog {
+    since: Instant,
+    taken: usize,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
-    stalled: Stalled,
 }
 
 impl TimedStream {
@@ -39,7 +57,7 @@ impl TimedStream {
         TimedStream {
             stream,
             patience,
-            waiting: None,
+            backlog: None,
             stalled: Stalled::default(),
         }
     }
@@ -50,16 +68,31 @@ impl TimedStream {
     }
 
     /// Passes the outcome of a write on; one that waits does so for a bounded time.
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.stalled.0.store(written.is_pending(), Ordering::Relaxed);
-        if written.is_ready() {
-            self.waiting = None;
-            return written;
+    fn bounded(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(outcome) = written {
+            if let (Some(backlog), Ok(bytes)) = (&mut self.backlog, &outcome) {
+                backlog.taken += bytes;
+                backlog.waiting = None;
+                self.stalled.0.store(false, Ordering::Relaxed);
+            }
+            return Poll::Ready(outcome);
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        self.stalled.0.store(true, Ordering::Relaxed);
+        let backlog = self.backlog.get_or_insert_with(|| Backlog {
+            since: Instant::now(),
+            taken: 0,
+            waiting: None,
+        });
+        let (patience, since, taken) = (self.patience, backlog.since, backlog.taken);
+        let waiting = backlog.waiting.get_or_insert_with(|| {
+            let in_all = since + taking_max(patience, taken);
+            Box::pin(sleep_until(in_all.min(Instant::now() + patience)))
+        });
         ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads nothing")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer reads next to nothing",
+        )))
     }
 }
 
@@ -75,7 +108,11 @@ impl AsyncWrite for TimedStream {
         self.bounded(cx, written)
     }
 
+    /// Whoever writes flushes once nothing is left to write: the backlog is gone.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.backlog.take().is_some() {
+            self.stalled.0.store(false, Ordering::Relaxed);
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -1,0 +1,70 @@
+//! TLS, read from files when the node starts: whatever is wrong with them is said then, with the file's name.
+//!
+//! The cryptography is ring's, handed over explicitly: nothing is installed for the whole process, so two nodes, or a node
+//! and a broker's client, do not decide for each other.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
+
+/// The versions of HTTP that are offered, the better one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// What serves TLS with the certificates and the key of two files.
+///
+/// # Errors
+/// What is wrong, and with which file.
+pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let chain = certificates(certificate)?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => format!("there is no private key in {}, or it is not in PEM", key.display()),
+        error => unreadable("the private key", key, error),
+    })?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("cannot serve TLS: {error}"))?
+        .with_no_client_auth()
+        .with_single_cert(chain, private);
+    let mut config = config.map_err(|error| match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => format!(
+            "the key in {} does not belong to the certificate in {}",
+            key.display(),
+            certificate.display()
+        ),
+        Error::InvalidCertificate(_) => format!("the certificate in {} cannot be used: {error}", certificate.display()),
+        error => format!("the private key in {} cannot be used: {error}", key.display()),
+    })?;
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The certificates in a file, the first one first.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = read.map_err(|error| unreadable("the certificate", file, error))?;
+    if found.is_empty() {
+        return Err(format!(
+            "there is no certificate in {}, or it is not in PEM",
+            file.display()
+        ));
+    }
+    Ok(found)
+}
+
+/// The one provider of cryptography.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn unreadable(what: &str, file: &Path, error: impl Display) -> String {
+    format!("cannot read {what} in {}: {error}", file.display())
+}
