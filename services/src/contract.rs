@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use roadshow_actors::Limits;
-use roadshow_bridges::{Address, Capability, Code, EventName, ServiceId};
+use roadshow_bridges::{Address, Capability, Code, EventName, Retry, ServiceId};
 use roadshow_supervision::Budget;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
@@ -62,8 +62,12 @@ pub struct SubscriptionContract {
     pub attempts: u32,
     /// How many deliveries may be out at the same time.
     pub window: NonZeroU32,
+    /// How failed deliveries are tried again.
+    pub retry: Retry,
     /// Time budget of one delivery.
     pub deadline: Duration,
+    /// How long past its deadline a handler is dropped.
+    pub abandon_after: Duration,
     /// The schema of the event.
     pub schema: SchemaOf,
 }

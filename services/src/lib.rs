@@ -69,7 +69,9 @@ pub use event::{Event, EventHandler, Outcome, outcome_of};
 pub use guard::Guard;
 pub use http::{HttpRoute, Method};
 pub use measure::Measure;
-pub use node::{Drained, FailureRecord, Node, NodeBuilder, NodeLimits, NodeView, Part, PartState, Readiness};
+pub use node::{
+    Drained, FailureRecord, Node, NodeBuilder, NodeLimits, NodeView, Part, PartState, Readiness, time_for_work,
+};
 pub use outgoing::Outgoing;
 pub use rate::{KEYS_MAX, RateLimit};
 pub use service::{AnyService, CommandOptions, FactoryError, Service, SubscriptionOptions};

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 pub use builder::NodeBuilder;
-pub use drain::Drained;
+pub use drain::{Drained, time_for_work};
 pub use health::{Part, PartState, Readiness};
 pub use observer::FailureRecord;
 

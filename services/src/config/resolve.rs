@@ -236,6 +236,12 @@ impl Resolved {
         self.sections.get(service)
     }
 
+    /// Returns every key of the tables `[service.<name>]` by its whole path, and who chose it. The values are the services'
+    /// own, and some of them secret.
+    pub fn section_keys(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.sections.keys()
+    }
+
     /// Checks the names of services against those that exist: in `services` and in `[service.<name>]`.
     ///
     /// # Errors

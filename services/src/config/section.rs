@@ -44,6 +44,18 @@ impl Sections {
         self.tables.keys().map(String::as_str)
     }
 
+    /// Every key that holds no further keys, by its whole path.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        let holds_others = |key: &str| {
+            let inside = format!("{key}.");
+            self.origins.keys().any(|other| other.starts_with(&inside))
+        };
+        self.origins
+            .iter()
+            .filter(move |(key, _)| !holds_others(key))
+            .map(|(key, origin)| (key.as_str(), origin))
+    }
+
     /// Sets one key from a variable. Keys and services of a variable have no dashes and no capitals; they find what
     /// the file spells with them.
     pub(crate) fn override_key(&mut self, path: &[&str], text: &str, origin: &Origin) -> Result<(), &'static str> {
@@ -255,6 +267,8 @@ mod tests {
             )
         );
         assert_eq!(sections.origins.get("service.mail.port"), Some(&env()));
+        let keys: Vec<&str> = sections.keys().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["service.mail.login.password", "service.mail.port"]);
         for path in [
             &["MAIL"][..],
             &["MAIL", ""],

@@ -39,14 +39,21 @@ impl Drained {
     }
 }
 
+/// How much of a shutdown's budget handlers have to finish; the rest is for stopping the tree.
+#[must_use]
+pub fn time_for_work(budget: Duration) -> Duration {
+    budget - (budget / 4).min(RESERVE_MAX)
+}
+
 pub(super) async fn shutdown(node: &Inner, budget: Duration) -> Drained {
     let started = Instant::now();
-    let reserve = (budget / 4).min(RESERVE_MAX);
+    let for_work = time_for_work(budget);
+    let reserve = budget - for_work;
     info!(node = node.core.node_id(), ?budget, "shutting down");
     node.core.enter_phase(Phase::Draining);
     node.core.intake().cancel();
     node.refuse_unless_open();
-    let drain_until = started + budget.saturating_sub(reserve);
+    let drain_until = started + for_work;
     let mut abandoned = 0;
     if timeout_at(drain_until, idle(node)).await.is_err() {
         abandoned = node.in_flight();

@@ -168,7 +168,9 @@ where
             every_instance: self.every_instance,
             attempts: self.retry.attempts(),
             window: self.limits.concurrency,
+            retry: self.retry,
             deadline: self.limits.deadline,
+            abandon_after: self.limits.abandon_after,
             schema: |schemas| schemas.subschema_for::<E>(),
         }
     }
