@@ -4,6 +4,7 @@
 //! where the file's and the environment's are read, and are refused in the same words.
 
 use clap::builder::PossibleValuesParser;
+use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, ArgMatches, Command};
 use roadshow_services::config::{Setting, settings};
 
@@ -24,6 +25,17 @@ const UP_HELP: &str = "Every setting can stand in the configuration file and in 
                        it began; a second one ends it at once.\n\nExit codes: 0 clean, 1 the node could not start or \
                        gave up, 2 wrong usage or settings, 3 something was killed or abandoned, 128+n at a second \
                        signal.";
+
+/// The colours of help and complaints. They are always there: [`Style::of_clap`](crate::style::Style::of_clap) takes them
+/// off where nobody wants them.
+const STYLES: Styles = Styles::plain()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::White.on_default().dimmed())
+    .error(AnsiColor::Red.on_default().bold())
+    .invalid(AnsiColor::Yellow.on_default())
+    .valid(AnsiColor::Green.on_default());
 
 /// The whole command line of an application.
 ///
@@ -50,6 +62,7 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
     Ok(Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
+        .styles(STYLES)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -177,6 +190,7 @@ fn with<A: clap::Args>(name: &'static str, about: &'static str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::style::Style;
 
     fn up_with(line: &[&str]) -> Result<Vec<(String, String)>, clap::Error> {
         let matches = command("shop", &[])
@@ -193,7 +207,7 @@ mod tests {
 
     #[test]
     fn help_says_what_commands_do_and_not_what_types_are() {
-        let help = command("shop", &[]).expect("a command line").render_help().to_string();
+        let help = Style::plain().of_clap(&command("shop", &[]).expect("a command line").render_help());
         assert!(
             help.contains("call   Call a command") && !help.contains("arguments of"),
             "{help}"
@@ -202,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_setting_has_its_flag() {
-        let help = up("shop").render_help().to_string();
+        let help = Style::plain().of_clap(&up("shop").render_help());
         for setting in settings() {
             assert!(help.contains(&setting.flag()), "{}", setting.flag());
         }

@@ -9,6 +9,8 @@ use roadshow_gateway::ClientError;
 use roadshow_services::{Executed, Failure};
 use serde::Serialize;
 
+use crate::style::Style;
+
 /// The end of a command.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -43,8 +45,12 @@ pub(crate) fn print(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Writes lines for people.
+/// Writes lines for people; what begins with `error:` says so in colour too.
 pub(crate) fn tell(text: &str) {
+    let text = match text.strip_prefix("error:") {
+        Some(rest) => Style::for_stderr().bad("error:") + rest,
+        None => text.to_owned(),
+    };
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -82,11 +88,14 @@ pub(crate) fn unanswered(error: &ClientError) -> End {
 
 /// Ends as clap says: help and version on stdout, everything else on stderr.
 pub(crate) fn of_clap(error: &clap::Error) -> End {
-    let _ = error.print();
-    match error.exit_code() {
-        0 => End::Done,
-        _ => End::WrongUsage,
+    let text = error.render();
+    if error.use_stderr() {
+        let _ = write!(io::stderr().lock(), "{}", Style::for_stderr().of_clap(&text));
+        return End::WrongUsage;
     }
+    let mut out = io::stdout().lock();
+    let _ = write!(out, "{}", Style::for_stdout().of_clap(&text)).and_then(|()| out.flush());
+    End::Done
 }
 
 /// Ends with a chain of causes, outermost first: one a line, each further in than what it caused.

@@ -23,11 +23,14 @@ mod openapi;
 mod payload;
 mod picture;
 mod prepared;
+mod screen;
 mod service_flags;
 mod signals;
+mod style;
 mod target;
 mod tree;
 mod up;
+mod watch;
 
 pub use app::{App, app};
 pub use service_flags::IntoServices;

@@ -3,7 +3,7 @@
 //! A JSON line bears the event's fields at the top, and under `span` those of the handler it was written in: service,
 //! message, correlation and trace ids. Deliberately not here: export over OTLP.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::panic::{self, PanicHookInfo};
 
 use roadshow_services::config::{LogFormat, Resolved};
@@ -11,6 +11,8 @@ use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::style::Style;
 
 /// Installs the subscriber and the panic hook of this process. A subscriber that is there already is kept.
 ///
@@ -28,15 +30,10 @@ pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
         .with_span_events(FmtSpan::NONE);
     let _kept = match settings.log {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
-        _ => lines.with_ansi(wants_colours()).finish().try_init(),
+        _ => lines.with_ansi(Style::for_stderr().is_coloured()).finish().try_init(),
     };
     panic::set_hook(Box::new(note_panic));
     Ok(())
-}
-
-fn wants_colours() -> bool {
-    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !is_refused
 }
 
 /// One line for every panic, wherever it is caught.

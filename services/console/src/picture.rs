@@ -1,161 +1,301 @@
-//! The supervision tree as a picture in text: one line for everything that can start and end.
+//! The supervision tree as a picture in text: a heading, and one line for everything that can start and end.
 //!
-//! A pure function from the tree to lines. What nodes of later versions add to the tree is passed over.
+//! A pure function from the tree to lines. What nodes of later versions add to the tree is passed over. Every state has
+//! a symbol and a word beside its colour. On a terminal a picture keeps to its width: columns that matter less are left
+//! out, and a cause that does not fit stands below. Elsewhere nothing is left out and every row is one line.
+
+mod table;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-/// How many characters of a cause stand on its line.
-const CAUSE_CHARS_MAX: usize = 160;
+use crate::style::{Style, Tone};
+use text::{cut, shown, time};
 
 /// A node of the tree as another process tells it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct TreeNode {
+    /// The node's id; only the root has it.
+    node: Option<String>,
     id: String,
     kind: String,
     state: String,
     restarts: u64,
+    incarnation: u64,
     uptime_ms: u64,
     last_failure: Option<String>,
     delay_ms: Option<u64>,
     children: Vec<TreeNode>,
 }
 
-/// One line before its columns are aligned.
-struct Row {
-    name: String,
-    kind: String,
-    state: String,
-    restarts: String,
-    uptime: String,
-    cause: String,
+/// How a picture is drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Paper<'a> {
+    /// Its colours.
+    pub(crate) style: Style,
+    /// How many columns there are; without a bound nothing is cut.
+    pub(crate) width: Option<usize>,
+    /// The paths whose lines have just changed; without it there is no column that marks them.
+    pub(crate) changed: Option<&'a BTreeSet<String>>,
 }
 
-/// Draws the tree; without a line end after the last line.
-pub(crate) fn draw(tree: &TreeNode) -> String {
-    let mut rows = vec![Row {
-        name: "NAME".to_owned(),
-        kind: "KIND".to_owned(),
-        state: "STATE".to_owned(),
-        restarts: "RESTARTS".to_owned(),
-        uptime: "UP".to_owned(),
-        cause: "LAST FAILURE".to_owned(),
-    }];
-    rows.push(row(String::new(), tree));
-    add_children(&mut rows, "", tree);
-    if rows.iter().skip(1).all(|row| row.cause.is_empty()) {
-        rows[0].cause.clear();
-    }
-    let width = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
-    let name = width(|row| &row.name);
-    let kind = width(|row| &row.kind);
-    let state = width(|row| &row.state);
-    let restarts = width(|row| &row.restarts);
-    let uptime = width(|row| &row.uptime);
-    let lines: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let line = format!(
-                "{:name$}  {:kind$}  {:state$}  {:>restarts$}  {:>uptime$}  {}",
-                row.name, row.kind, row.state, row.restarts, row.uptime, row.cause
+/// What a state looks like.
+#[derive(Clone, Copy)]
+struct Look {
+    symbol: char,
+    words: &'static str,
+    tone: Tone,
+}
+
+impl TreeNode {
+    /// What is worth a second look when it changes, by path: everything but the time.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        self.visit("", &mut |path, node| {
+            let TreeNode {
+                state,
+                restarts,
+                incarnation,
+                last_failure,
+                ..
+            } = node;
+            facts.insert(
+                path.to_owned(),
+                format!("{state} {restarts} {incarnation} {last_failure:?}"),
             );
-            line.trim_end().to_owned()
-        })
-        .collect();
-    lines.join("\n")
-}
+        });
+        facts
+    }
 
-fn add_children(rows: &mut Vec<Row>, indent: &str, node: &TreeNode) {
-    let last = node.children.len().saturating_sub(1);
-    for (at, child) in node.children.iter().enumerate() {
-        let (branch, below) = if at == last {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
-        };
-        rows.push(row(format!("{indent}{branch}"), child));
-        add_children(rows, &format!("{indent}{below}"), child);
+    fn visit<'a>(&'a self, above: &str, see: &mut impl FnMut(&str, &'a TreeNode)) {
+        let path = format!("{above}/{}", self.id);
+        see(&path, self);
+        for child in &self.children {
+            child.visit(&path, see);
+        }
+    }
+
+    fn look(&self) -> Look {
+        look(&self.state)
     }
 }
 
-fn row(indent: String, node: &TreeNode) -> Row {
-    let state = match node.delay_ms {
-        Some(delay) => format!("{} {delay} ms", shown(&node.state)),
-        None => shown(&node.state),
+/// Draws a tree, line by line.
+pub(crate) fn draw(tree: &TreeNode, paper: &Paper<'_>) -> Vec<String> {
+    let mut lines = vec![heading(tree, paper), String::new()];
+    lines.extend(table::lines(tree, paper));
+    lines
+}
+
+/// The node's name and state, how many parts are in which state, and how often something was restarted.
+fn heading(tree: &TreeNode, paper: &Paper<'_>) -> String {
+    let mut states: Vec<(&str, usize)> = Vec::new();
+    let mut restarts = 0;
+    for child in &tree.children {
+        child.visit("", &mut |_, node| {
+            restarts += node.restarts;
+            match states.iter_mut().find(|(state, _)| *state == node.state) {
+                Some((_, count)) => *count += 1,
+                None => states.push((&node.state, 1)),
+            }
+        });
+    }
+    states.sort_by_key(|(state, _)| std::cmp::Reverse(*state == "ready"));
+    let style = paper.style;
+    let name = shown(tree.node.as_deref().unwrap_or(&tree.id));
+    let mut plain = format!("{name}  ");
+    let mut line = style.strong(&name) + "  ";
+    let mut add = |text: &str, tone: Tone| {
+        plain.push_str(text);
+        line.push_str(&style.tone(tone, text));
     };
-    Row {
-        name: indent + &shown(&node.id),
-        kind: shown(&node.kind),
-        state,
-        restarts: node.restarts.to_string(),
-        uptime: if node.uptime_ms == 0 {
-            "-".to_owned()
+    let own = tree.look();
+    add(&format!("{} {}", own.symbol, words(tree)), own.tone);
+    if tree.uptime_ms > 0 {
+        add(&format!(", up {}", time(tree.uptime_ms)), Tone::Plain);
+    }
+    for (at, (state, count)) in states.into_iter().enumerate() {
+        add(if at == 0 { "  ·  " } else { ", " }, Tone::Faint);
+        let look = look(state);
+        let words = if look.words.is_empty() {
+            &shown(state)
         } else {
-            time(node.uptime_ms)
-        },
-        cause: node.last_failure.as_deref().map(shown).unwrap_or_default(),
+            look.words
+        };
+        add(&format!("{count} {words}"), look.tone);
+    }
+    add("  ·  ", Tone::Faint);
+    let plural = if restarts == 1 { "" } else { "s" };
+    add(
+        &format!("{restarts} restart{plural}"),
+        if restarts == 0 { Tone::Plain } else { Tone::Warn },
+    );
+    match paper.width {
+        // Colours cannot be cut in the middle; a heading that is too long is rare and does without.
+        Some(width) if plain.chars().count() > width => cut(&plain, width),
+        _ => line,
     }
 }
 
-/// A time in its two largest units.
-fn time(ms: u64) -> String {
-    let seconds = ms / 1_000;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{}.{}s", seconds, ms % 1_000 / 100),
-        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
-        _ => format!("{days}d{:02}h", hours % 24),
+/// The words for a node's state, with the delay that it waits for.
+fn words(node: &TreeNode) -> String {
+    let words = match node.look().words {
+        "" => shown(&node.state),
+        words => words.to_owned(),
+    };
+    match node.delay_ms {
+        Some(delay) => format!("{words}, {}", time(delay)),
+        None => words,
     }
 }
 
-/// A text from another process, fit for one line of a terminal.
-fn shown(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .take(CAUSE_CHARS_MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.chars().nth(CAUSE_CHARS_MAX).is_some() {
-        line.push('…');
-    }
-    line
+fn look(state: &str) -> Look {
+    let (symbol, words, tone) = match state {
+        "ready" => ('●', "ready", Tone::Good),
+        "starting" => ('◐', "starting", Tone::Warn),
+        "backing_off" => ('↻', "backing off", Tone::Warn),
+        "stopping" => ('◑', "stopping", Tone::Warn),
+        "pending" => ('·', "pending", Tone::Faint),
+        "stopped" => ('○', "stopped", Tone::Faint),
+        "failed" => ('✗', "failed", Tone::Bad),
+        // A state of a later version.
+        _ => ('?', "", Tone::Plain),
+    };
+    Look { symbol, words, tone }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    fn tree(json: serde_json::Value) -> TreeNode {
-        serde_json::from_value(json).expect("a tree")
+    use super::*;
+    use crate::style::without_colours;
+
+    fn tree() -> TreeNode {
+        serde_json::from_value(json!({
+            "node": "shop-1", "id": "node", "kind": "node", "state": "ready", "uptime_ms": 61_000, "children": [
+                {"id": "router", "kind": "router", "state": "ready", "uptime_ms": 1_500, "incarnation": 1, "later": {}},
+                {"id": "services", "kind": "services", "state": "ready", "uptime_ms": 90_061_000, "incarnation": 1,
+                 "children": [
+                    {"id": "user.1", "kind": "service", "state": "backing_off", "delay_ms": 20, "restarts": 12,
+                     "incarnation": 12, "last_failure": "the factory failed:\nno route"}
+                ]}
+            ]
+        }))
+        .expect("a tree")
     }
 
     #[test]
     fn a_tree_is_drawn_with_states_restarts_and_causes() {
-        let tree = tree(serde_json::json!({
-            "id": "node", "kind": "node", "state": "ready", "uptime_ms": 61_000, "children": [
-                {"id": "router", "kind": "router", "state": "ready", "uptime_ms": 1_500, "later": {}},
-                {"id": "services", "kind": "services", "state": "ready", "uptime_ms": 90_061_000, "children": [
-                    {"id": "user.1", "kind": "service", "state": "backing_off", "delay_ms": 20, "restarts": 12,
-                     "last_failure": "the factory failed:\nno route"}
-                ]}
-            ]
-        }));
         let expected = [
-            "NAME          KIND      STATE              RESTARTS     UP  LAST FAILURE",
-            "node          node      ready                     0  1m01s",
-            "├─ router     router    ready                     0   1.5s",
-            "└─ services   services  ready                     0  1d01h",
-            "   └─ user.1  service   backing_off 20 ms        12      -  the factory failed: no route",
+            "shop-1  ● ready, up 1m01s  ·  2 ready, 1 backing off  ·  12 restarts",
+            "",
+            "NAME          KIND      STATE               INC  RESTARTS     UP  LAST FAILURE",
+            "node          node      ● ready               -         0  1m01s",
+            "├─ router     router    ● ready               1         0   1.5s",
+            "└─ services   services  ● ready               1         0  1d01h",
+            "   └─ user.1  service   ↻ backing off, 20ms  12        12      -  the factory failed: no route",
         ];
-        assert_eq!(draw(&tree).lines().collect::<Vec<_>>(), expected);
+        assert_eq!(draw(&tree(), &Paper::default()), expected);
+    }
+
+    #[test]
+    fn colours_change_nothing_else() {
+        for width in [None, Some(100), Some(60), Some(30)] {
+            let plain = Paper {
+                width,
+                ..Paper::default()
+            };
+            let coloured = Paper {
+                style: Style::coloured(),
+                ..plain
+            };
+            let lines: Vec<String> = draw(&tree(), &coloured)
+                .iter()
+                .map(|line| without_colours(line))
+                .collect();
+            assert_eq!(lines, draw(&tree(), &plain), "{width:?}");
+        }
+        let coloured = Paper {
+            style: Style::coloured(),
+            ..Paper::default()
+        };
+        let drawn = draw(&tree(), &coloured).join("\n");
+        assert!(drawn.contains("\u{1b}[33m↻ backing off, 20ms"), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_picture_keeps_to_the_width_of_its_terminal() {
+        for width in 1..=120 {
+            let paper = Paper {
+                width: Some(width),
+                ..Paper::default()
+            };
+            for line in draw(&tree(), &paper) {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+        let paper = Paper {
+            width: Some(70),
+            ..Paper::default()
+        };
+        let expected = [
+            "shop-1  ● ready, up 1m01s  ·  2 ready, 1 backing off  ·  12 restarts",
+            "",
+            "NAME          KIND      STATE               INC  RESTARTS     UP",
+            "node          node      ● ready               -         0  1m01s",
+            "├─ router     router    ● ready               1         0   1.5s",
+            "└─ services   services  ● ready               1         0  1d01h",
+            "   └─ user.1  service   ↻ backing off, 20ms  12        12      -",
+            "           the factory failed: no route",
+        ];
+        assert_eq!(draw(&tree(), &paper), expected);
+    }
+
+    #[test]
+    fn what_has_changed_is_marked_and_time_alone_is_no_change() {
+        let before = tree();
+        let mut after = tree();
+        after.uptime_ms += 1_000;
+        assert_eq!(before.facts(), after.facts());
+        after.children[0].restarts = 1;
+        let (old, new) = (before.facts(), after.facts());
+        let changed = new
+            .iter()
+            .filter(|(path, facts)| old.get(*path) != Some(facts))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let paper = Paper {
+            changed: Some(&changed),
+            ..Paper::default()
+        };
+        let drawn = draw(&after, &paper);
+        let marked: Vec<&String> = drawn.iter().filter(|line| line.starts_with("▸ ")).collect();
+        assert!(matches!(marked[..], [line] if line.contains("router")), "{drawn:#?}");
     }
 
     #[test]
     fn nothing_of_a_foreign_tree_can_move_the_cursor_or_fill_the_screen() {
-        let drawn = draw(&tree(serde_json::json!({
-            "id": "\u{1b}[2J", "last_failure": "x".repeat(10_000), "children": []
-        })));
-        assert!(drawn.len() < 400 && !drawn.contains('\u{1b}'), "{drawn}");
+        let foreign: TreeNode = serde_json::from_value(json!({
+            "id": "\u{1b}[2J", "state": "\u{9b}2J", "last_failure": "x".repeat(100_000), "children": [
+                {"id": "right\u{202e}to left", "kind": "\u{7f}\r\n", "state": "\u{1b}]0;title\u{7}"}
+            ]
+        }))
+        .expect("a tree");
+        for width in [None, Some(80)] {
+            let paper = Paper {
+                width,
+                ..Paper::default()
+            };
+            let drawn = draw(&foreign, &paper).join("");
+            assert!(drawn.len() < 10_000, "{}", drawn.len());
+            assert!(
+                !drawn.contains(['\u{1b}', '\u{9b}', '\r', '\u{202e}', '\u{7}']),
+                "{drawn:?}"
+            );
+        }
     }
 }

@@ -15,6 +15,13 @@ pub(crate) struct Signal {
     number: u8,
 }
 
+impl Signal {
+    /// The exit code of a process that the signal ended, as shells count.
+    pub(crate) const fn exit_code(self) -> u8 {
+        128 + self.number
+    }
+}
+
 const INTERRUPT: Signal = Signal {
     name: "SIGINT",
     number: 2,
@@ -74,7 +81,7 @@ impl Signals {
     reason = "a second signal ends the process at once: nothing is waited for, not even a lock on stderr"
 )]
 fn exit_at_once(signal: Signal) -> ! {
-    std::process::exit(128 + i32::from(signal.number))
+    std::process::exit(signal.exit_code().into())
 }
 
 #[cfg(unix)]
