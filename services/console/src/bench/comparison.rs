@@ -1,4 +1,6 @@
 //! Two contenders, measured in turn.
+//!
+//! Each has a warm-up of its own, and a shorter one before every pass: while the other was at work, caches forgot it.
 
 use std::time::Duration;
 
@@ -13,6 +15,9 @@ const ROUNDS: u32 = 5;
 /// Passes in all: a warm-up, the rounds and a latency pass, for both.
 const PASSES: u32 = 2 * (1 + ROUNDS + 1);
 
+/// The part of a pass, one in so many, that goes by before anything is measured.
+const LEAD_IN: u32 = 10;
+
 /// What one contender reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Score {
@@ -22,6 +27,10 @@ pub(super) struct Score {
     pub(super) p50_ns: u64,
     /// What one call in a hundred exceeds, in nanoseconds.
     pub(super) p99_ns: u64,
+    /// What one call in a thousand exceeds, in nanoseconds.
+    pub(super) p999_ns: u64,
+    /// The longest, in nanoseconds.
+    pub(super) max_ns: u64,
 }
 
 impl Score {
@@ -30,6 +39,8 @@ impl Score {
             per_second: median(rounds),
             p50_ns: latencies.value_at_quantile(0.5),
             p99_ns: latencies.value_at_quantile(0.99),
+            p999_ns: latencies.value_at_quantile(0.999),
+            max_ns: latencies.max(),
         }
     }
 }
@@ -49,16 +60,24 @@ impl Comparison {
         B: Contender,
     {
         let pass = length / PASSES;
+        let lead_in = pass / LEAD_IN;
+        let rest = pass - lead_in;
         ours.per_second(in_flight, pass)?;
         baseline.per_second(in_flight, pass)?;
         let (mut our_rounds, mut baseline_rounds) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            our_rounds.push(ours.per_second(in_flight, pass)?);
-            baseline_rounds.push(baseline.per_second(in_flight, pass)?);
+            ours.per_second(in_flight, lead_in)?;
+            our_rounds.push(ours.per_second(in_flight, rest)?);
+            baseline.per_second(in_flight, lead_in)?;
+            baseline_rounds.push(baseline.per_second(in_flight, rest)?);
         }
+        ours.per_second(in_flight, lead_in)?;
+        let our_latencies = ours.latency(in_flight, rest)?;
+        baseline.per_second(in_flight, lead_in)?;
+        let baseline_latencies = baseline.latency(in_flight, rest)?;
         let comparison = Comparison {
-            ours: Score::new(our_rounds, &ours.latency(in_flight, pass)?),
-            baseline: Score::new(baseline_rounds, &baseline.latency(in_flight, pass)?),
+            ours: Score::new(our_rounds, &our_latencies),
+            baseline: Score::new(baseline_rounds, &baseline_latencies),
         };
         ours.stop();
         baseline.stop();
@@ -78,7 +97,24 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::contender::histogram;
     use super::*;
+
+    #[test]
+    fn percentiles_come_from_the_histogram() {
+        let mut latencies = histogram();
+        for nanoseconds in 1..=1000 {
+            latencies.saturating_record(nanoseconds);
+        }
+        let expected = Score {
+            per_second: 2.0,
+            p50_ns: 500,
+            p99_ns: 990,
+            p999_ns: 999,
+            max_ns: 1000,
+        };
+        assert_eq!(Score::new(vec![1.0, 2.0, 3.0], &latencies), expected);
+    }
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two_middles() {

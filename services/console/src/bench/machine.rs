@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::load::Load;
+
 /// The machine, the program and the day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Machine {
     /// The processor's name.
     pub(super) cpu: String,
@@ -19,13 +21,20 @@ pub(super) struct Machine {
     pub(super) rustc: &'static str,
     /// The version of this program.
     pub(super) roadshow: &'static str,
+    /// The commit that this program was built from, followed by `+changes` if there were any.
+    pub(super) commit: &'static str,
+    /// Whether the compiler optimised.
+    pub(super) optimised: bool,
     /// The day, in UTC, as `2026-01-31`.
     pub(super) date: String,
+    /// What else the machine did.
+    #[serde(flatten)]
+    pub(super) load: Load,
 }
 
 impl Machine {
-    /// This one, today. What the system does not tell is `unknown`.
-    pub(super) fn this() -> Self {
+    /// This one, today, under this load. What the system does not tell is `unknown`.
+    pub(super) fn this(load: Load) -> Self {
         let unknown = || "unknown".to_owned();
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_else(|_| unknown());
         Machine {
@@ -37,7 +46,40 @@ impl Machine {
             kernel: format!("{} {}", std::env::consts::OS, release.trim()),
             rustc: option_env!("ROADSHOW_RUSTC").unwrap_or("unknown"),
             roadshow: env!("CARGO_PKG_VERSION"),
+            commit: option_env!("ROADSHOW_COMMIT").unwrap_or("unknown"),
+            optimised: !cfg!(debug_assertions),
             date: date_of(days_since_1970()),
+            load,
+        }
+    }
+
+    /// The machine itself and the day.
+    pub(super) fn title(&self) -> String {
+        format!("{}, {} cores, {}", self.cpu, self.cores, self.date)
+    }
+
+    /// What ran on it.
+    pub(super) fn versions(&self) -> String {
+        let build = if self.optimised {
+            ""
+        } else {
+            ", built without optimisation"
+        };
+        format!(
+            "{}, {}, roadshow {} at {}{build}",
+            self.kernel, self.rustc, self.roadshow, self.commit
+        )
+    }
+
+    /// What else ran on it.
+    pub(super) fn others(&self) -> String {
+        let average = match self.load.load_average_before {
+            Some(average) => format!("load average {average:.2} before"),
+            None => "load average unknown".to_owned(),
+        };
+        match self.load.others_percent {
+            Some(percent) => format!("{average}; others had {percent:.1} % of the cores meanwhile"),
+            None => average,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::comparison::Comparison;
 use super::machine::Machine;
+use super::units::rate;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]
@@ -23,17 +24,26 @@ pub(super) struct Row {
     pub(super) per_second: f64,
     pub(super) p50_ns: u64,
     pub(super) p99_ns: u64,
+    pub(super) p999_ns: u64,
+    pub(super) max_ns: u64,
     pub(super) baseline: &'static str,
     pub(super) baseline_per_second: f64,
+    pub(super) baseline_p50_ns: u64,
+    pub(super) baseline_p99_ns: u64,
+    pub(super) baseline_p999_ns: u64,
+    pub(super) baseline_max_ns: u64,
     /// Ours divided by the baseline's, of what the bar compares.
     pub(super) ratio: f64,
-    /// What is to be reached; for the table only.
+    /// What that is.
+    pub(super) compares: Measured,
+    /// What is to be reached; for people only.
     #[serde(skip)]
     pub(super) bar: Option<Bar>,
 }
 
 /// What a ratio compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Measured {
     /// Calls per second: more is better.
     Throughput,
@@ -79,11 +89,27 @@ impl Bar {
             Bar::P50AtMost(most) => u128::from(row.p50_ns) <= most.as_nanos(),
         }
     }
+
+    /// The bar in words.
+    pub(super) fn wanted(self) -> String {
+        match self {
+            Bar::RatioAtLeast(least) => format!("ratio ≥ {least}"),
+            Bar::RatioAtMost(most) => format!("time ratio ≤ {most}"),
+            Bar::PerSecondAtLeast(least) => format!("≥ {}/s", rate(least)),
+            Bar::P50AtMost(most) => format!("p50 ≤ {most:?}"),
+        }
+    }
+
+    /// Whether a row reaches it, in a word.
+    pub(super) fn verdict(self, row: &Row) -> &'static str {
+        if self.is_reached(row) { "reached" } else { "missed" }
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::comparison::Score;
+    use super::super::load::Load;
     use super::*;
 
     fn compared() -> Comparison {
@@ -91,6 +117,8 @@ mod tests {
             per_second,
             p50_ns,
             p99_ns: 2 * p50_ns,
+            p999_ns: 3 * p50_ns,
+            max_ns: 50 * p50_ns,
         };
         Comparison {
             ours: score(6e6, 100),
@@ -98,7 +126,8 @@ mod tests {
         }
     }
 
-    pub(crate) fn row() -> Row {
+    /// A row as it comes out of a measurement.
+    pub(in super::super) fn row() -> Row {
         Row {
             name: "local_call",
             bridge: "memory",
@@ -106,9 +135,16 @@ mod tests {
             per_second: 6e6,
             p50_ns: 100,
             p99_ns: 200,
+            p999_ns: 300,
+            max_ns: 5_000,
             baseline: "ractor_call",
             baseline_per_second: 2e6,
+            baseline_p50_ns: 400,
+            baseline_p99_ns: 800,
+            baseline_p999_ns: 1_200,
+            baseline_max_ns: 20_000,
             ratio: Measured::Throughput.ratio(&compared()),
+            compares: Measured::Throughput,
             bar: Some(Bar::RatioAtLeast(3.0)),
         }
     }
@@ -145,29 +181,47 @@ mod tests {
     #[test]
     fn the_document_has_the_fields_that_others_rely_on() {
         let report = Report {
-            machine: Machine::this(),
+            machine: Machine::this(Load::default()),
             rows: vec![row()],
         };
         let document = serde_json::to_value(report).expect("a report is JSON");
-        let names = |value: &serde_json::Value| -> Vec<String> {
-            let object = value.as_object().expect("an object");
-            object.keys().cloned().collect()
-        };
-        assert_eq!(names(&document), ["machine", "rows"]);
-        let mut expected = [
+        let rows = document["rows"].as_array().expect("rows");
+        let names = [
             "name",
             "bridge",
             "in_flight",
             "per_second",
             "p50_ns",
             "p99_ns",
+            "p999_ns",
+            "max_ns",
             "baseline",
             "baseline_per_second",
+            "baseline_p50_ns",
+            "baseline_p99_ns",
+            "baseline_p999_ns",
+            "baseline_max_ns",
             "ratio",
+            "compares",
         ];
-        let mut found = names(&document["rows"][0]);
-        expected.sort_unstable();
-        found.sort_unstable();
-        assert_eq!(found, expected);
+        for name in names {
+            assert!(rows[0].get(name).is_some_and(|value| !value.is_null()), "{name}");
+        }
+        assert_eq!(rows[0].as_object().map(serde_json::Map::len), Some(names.len()));
+        let machine = [
+            "cpu",
+            "cores",
+            "kernel",
+            "rustc",
+            "roadshow",
+            "commit",
+            "optimised",
+            "date",
+            "load_average_before",
+            "others_percent",
+        ];
+        for name in machine {
+            assert!(document["machine"].get(name).is_some(), "{name}");
+        }
     }
 }

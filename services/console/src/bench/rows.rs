@@ -126,9 +126,16 @@ impl RowName {
             per_second: compared.ours.per_second.round(),
             p50_ns: compared.ours.p50_ns,
             p99_ns: compared.ours.p99_ns,
+            p999_ns: compared.ours.p999_ns,
+            max_ns: compared.ours.max_ns,
             baseline,
             baseline_per_second: compared.baseline.per_second.round(),
+            baseline_p50_ns: compared.baseline.p50_ns,
+            baseline_p99_ns: compared.baseline.p99_ns,
+            baseline_p999_ns: compared.baseline.p999_ns,
+            baseline_max_ns: compared.baseline.max_ns,
             ratio: measured.ratio(compared),
+            compares: measured,
             bar,
         }
     }
@@ -151,7 +158,16 @@ mod tests {
                     row.per_second > 0.0 && row.baseline_per_second > 0.0 && row.ratio > 0.0,
                     "{row:?}"
                 );
-                assert!(row.p50_ns > 0 && row.p50_ns <= row.p99_ns, "{row:?}");
+                let ours = [row.p50_ns, row.p99_ns, row.p999_ns, row.max_ns];
+                let theirs = [
+                    row.baseline_p50_ns,
+                    row.baseline_p99_ns,
+                    row.baseline_p999_ns,
+                    row.baseline_max_ns,
+                ];
+                for percentiles in [ours, theirs] {
+                    assert!(percentiles[0] > 0 && percentiles.is_sorted(), "{row:?}");
+                }
             }
         }
     }

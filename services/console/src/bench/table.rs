@@ -1,16 +1,19 @@
 //! The report for people.
 
 use std::fmt::Write;
-use std::time::Duration;
 
-use super::report::{Bar, Report, Row};
+use super::report::{Report, Row};
+use super::units::{rate, time};
 
-const HEADINGS: [&str; 9] = [
+const COLUMNS: usize = 11;
+const HEADINGS: [&str; COLUMNS] = [
     "row",
     "in flight",
     "per second",
     "p50",
     "p99",
+    "p99.9",
+    "max",
     "baseline",
     "per second",
     "ratio",
@@ -20,14 +23,11 @@ const HEADINGS: [&str; 9] = [
 /// The report as a table, with a line about the machine above it.
 pub(super) fn render(report: &Report) -> String {
     let machine = &report.machine;
-    let mut text = format!(
-        "{}, {} cores, {}, {}, roadshow {}, {}\n\n",
-        machine.cpu, machine.cores, machine.kernel, machine.rustc, machine.roadshow, machine.date
-    );
-    let cells: Vec<[String; 9]> = std::iter::once(HEADINGS.map(str::to_owned))
+    let mut text = format!("{}\n{}\n{}\n\n", machine.title(), machine.versions(), machine.others());
+    let cells: Vec<[String; COLUMNS]> = std::iter::once(HEADINGS.map(str::to_owned))
         .chain(report.rows.iter().map(cells))
         .collect();
-    let widths: [usize; 9] =
+    let widths: [usize; COLUMNS] =
         std::array::from_fn(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in &cells {
         let mut line = String::new();
@@ -50,77 +50,71 @@ fn is_text(column: usize) -> bool {
     matches!(HEADINGS[column], "row" | "baseline" | "bar")
 }
 
-fn cells(row: &Row) -> [String; 9] {
+fn cells(row: &Row) -> [String; COLUMNS] {
     [
         row.name.to_owned(),
         row.in_flight.to_string(),
         rate(row.per_second),
         time(row.p50_ns),
         time(row.p99_ns),
+        time(row.p999_ns),
+        time(row.max_ns),
         row.baseline.to_owned(),
         rate(row.baseline_per_second),
         format!("{:.2}", row.ratio),
-        row.bar.map(|bar| verdict(bar, row)).unwrap_or_default(),
+        row.bar
+            .map(|bar| format!("{}: {}", bar.wanted(), bar.verdict(row)))
+            .unwrap_or_default(),
     ]
-}
-
-fn verdict(bar: Bar, row: &Row) -> String {
-    let wanted = match bar {
-        Bar::RatioAtLeast(least) => format!("ratio ≥ {least}"),
-        Bar::RatioAtMost(most) => format!("time ratio ≤ {most}"),
-        Bar::PerSecondAtLeast(least) => format!("≥ {}/s", rate(least)),
-        Bar::P50AtMost(most) => format!("p50 ≤ {most:?}"),
-    };
-    let verdict = if bar.is_reached(row) { "reached" } else { "missed" };
-    format!("{wanted}: {verdict}")
-}
-
-fn rate(per_second: f64) -> String {
-    match per_second {
-        rate if rate >= 1e6 => format!("{:.2} M", rate / 1e6),
-        rate if rate >= 1e3 => format!("{:.1} k", rate / 1e3),
-        rate => format!("{rate:.0}"),
-    }
-}
-
-fn time(nanoseconds: u64) -> String {
-    format!("{:.2?}", Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::load::Load;
     use super::super::machine::Machine;
+    use super::super::report::{Bar, tests};
     use super::*;
 
     #[test]
     fn a_row_says_whether_it_reaches_its_bar() {
         let row = Row {
             name: "restart",
-            bridge: "memory",
             in_flight: 1,
             per_second: 12_345.0,
             p50_ns: 80_000,
             p99_ns: 1_500_000,
+            p999_ns: 2_000_000,
+            max_ns: 3_000_000,
             baseline: "ractor_respawn",
             baseline_per_second: 345_000.0,
             ratio: 27.5,
             bar: Some(Bar::P50AtMost(Duration::from_micros(100))),
+            ..tests::row()
         };
         let report = Report {
-            machine: Machine::this(),
+            machine: Machine::this(Load::default()),
             rows: vec![row],
         };
         let text = render(&report);
         let line = text.lines().find(|line| line.starts_with("restart")).expect("the row");
         let words: Vec<&str> = line.split_whitespace().collect();
-        let expected = "restart 1 12.3 k 80.00µs 1.50ms ractor_respawn 345.0 k 27.50 p50 ≤ 100µs: reached";
+        let expected =
+            "restart 1 12.3 k 80.00µs 1.50ms 2.00ms 3.00ms ractor_respawn 345.0 k 27.50 p50 ≤ 100µs: reached";
         assert_eq!(words, expected.split_whitespace().collect::<Vec<_>>());
     }
 
     #[test]
-    fn rates_are_short() {
-        for (per_second, expected) in [(999.4, "999"), (1e3, "1.0 k"), (8_500_000.0, "8.50 M")] {
-            assert_eq!(rate(per_second), expected);
-        }
+    fn the_lines_above_the_table_say_what_else_ran() {
+        let machine = Machine::this(Load {
+            load_average_before: Some(1.5),
+            others_percent: Some(12.34),
+        });
+        let text = render(&Report { machine, rows: vec![] });
+        assert!(
+            text.contains("load average 1.50 before; others had 12.3 % of the cores meanwhile"),
+            "{text}"
+        );
     }
 }
