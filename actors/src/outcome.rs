@@ -85,7 +85,7 @@ impl EndpointCore {
             handler = self.name,
             message_id = %identity.id,
             correlation_id = %identity.correlation,
-            trace_id = format_args!("{:032x}", identity.trace.trace_id),
+            trace_id = %identity.trace.trace_id_text(),
             attempt = identity.attempt,
             principal = identity.principal(),
             tenant = identity.tenant(),

@@ -5,6 +5,7 @@
 //!
 //! Deliberately not here: making ids (a node owns its own source of them), clocks, and cancellation.
 
+mod hex;
 mod ids;
 mod trace;
 mod who;
@@ -12,6 +13,7 @@ mod who;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use hex::IdText;
 pub use ids::{CorrelationId, IdError, MessageId};
 pub(crate) use ids::{hash_foreign_id, parse_hex128};
 pub use trace::{TraceContext, TraceError};

@@ -34,7 +34,7 @@ pub use event_bridge::{EventBridge, Published, TryPublish};
 pub use failure::{Code, Executed, Failure, UnknownCode};
 pub use health::Health;
 pub use identity::{
-    CorrelationId, HOPS_MAX, IdError, Identity, KEY_LEN_MAX, MessageId, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX,
+    CorrelationId, HOPS_MAX, IdError, IdText, Identity, KEY_LEN_MAX, MessageId, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX,
     TRACESTATE_LEN_MAX, TraceContext, TraceError, Who,
 };
 pub use memory::{DeadLetter, MemoryBus, MemoryEventBridge};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::hex::{IdText, hex128};
+
 /// A text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 32 hexadecimal digits")]
@@ -48,6 +50,12 @@ macro_rules! id {
             pub const fn as_u128(self) -> u128 {
                 self.0
             }
+
+            /// The id's 32 digits, without an allocation.
+            #[must_use]
+            pub fn to_text(self) -> IdText<32> {
+                hex128(self.0)
+            }
         }
 
         impl FromStr for $name {
@@ -60,7 +68,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:032x}", self.0)
+                f.write_str(&self.to_text())
             }
         }
 

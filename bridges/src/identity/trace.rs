@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::hex::{IdText, hex128};
 use super::ids::parse_hex128;
 
 /// A text that is not a `traceparent` value.
@@ -41,6 +42,23 @@ impl TraceContext {
     /// Whether somebody upstream decided to record the trace.
     pub const fn is_sampled(self) -> bool {
         self.flags & 1 == 1
+    }
+
+    /// The `traceparent` value, without an allocation.
+    #[must_use]
+    pub fn to_text(self) -> IdText<55> {
+        let mut text = IdText::dashes();
+        text.put(0, 2, 0);
+        text.put(3, 32, self.trace_id);
+        text.put(36, 16, u128::from(self.span_id));
+        text.put(53, 2, u128::from(self.flags));
+        text
+    }
+
+    /// The 32 digits of the trace's id, without an allocation.
+    #[must_use]
+    pub fn trace_id_text(self) -> IdText<32> {
+        hex128(self.trace_id)
     }
 
     /// The same trace, seen from another span.
@@ -86,7 +104,7 @@ fn hex(digits: &[u8]) -> Option<u64> {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        f.write_str(&self.to_text())
     }
 }
 
