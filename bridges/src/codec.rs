@@ -36,25 +36,42 @@ pub struct DecodeError {
 impl DecodeError {
     fn new(path: &str, reason: &str) -> Self {
         let bounded = |text: &str| text.chars().take(TEXT_CHARS_MAX).collect();
-        Self {
-            path: bounded(path),
-            reason: bounded(reason),
+        // serde tells of a missing field at its parent; who has to mend it looks for the field.
+        let missing = reason
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.split('`').next());
+        match missing {
+            Some(name) if path == "." => Self {
+                path: bounded(name),
+                reason: "is missing".to_owned(),
+            },
+            Some(name) => Self {
+                path: bounded(&format!("{path}.{name}")),
+                reason: "is missing".to_owned(),
+            },
+            None => Self {
+                path: bounded(path),
+                reason: bounded(reason),
+            },
         }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot decode the field `{}`: {}", self.path, self.reason)
+        match self.path.as_str() {
+            "." => write!(f, "cannot decode the value: {}", self.reason),
+            path => write!(f, "cannot decode the field `{path}`: {}", self.reason),
+        }
     }
 }
 
 impl std::error::Error for DecodeError {}
 
-/// What the sender of the bytes is told: `invalid`, not executed, the path as a detail.
+/// What the sender of the bytes is told: `invalid`, not executed, the field in the details as a broken rule's is.
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
-        let details = serde_json::json!({ "path": error.path, "reason": error.reason });
+        let details = serde_json::json!({ "fields": [{ "field": error.path, "problem": error.reason }] });
         Self::invalid(error.to_string())
             .with_details(details)
             .with_executed(Executed::No)
@@ -155,6 +172,22 @@ mod tests {
         assert!(error.reason.contains("expected f64"), "{error}");
         let failure = Failure::from(error);
         assert_eq!((failure.code, failure.executed), (crate::Code::Invalid, Executed::No));
+        let details = failure.details.expect("the field");
+        assert_eq!(details["fields"][0]["field"], "items[1].price");
+    }
+
+    #[test]
+    fn a_missing_field_is_named_where_it_is_missing() {
+        let table = [(r#"{"items":[{}]}"#, "items[0].price"), ("{}", "items")];
+        for (json, path) in table {
+            let error = decode_json::<Order>(json.as_bytes()).expect_err("something is missing");
+            assert_eq!((error.path.as_str(), error.reason.as_str()), (path, "is missing"));
+        }
+        let error = decode_json::<Order>(b"7").expect_err("a number");
+        assert!(
+            error.to_string().starts_with("cannot decode the value: invalid type"),
+            "{error}"
+        );
     }
 
     #[test]
