@@ -50,6 +50,17 @@ use exposition::Kind;
 
 const RESTARTS: &str = "roadshow_supervisor_restarts_total";
 
+/// What counters that are made elsewhere in this crate say of themselves.
+const DESCRIBED: [(&str, &str); 4] = [
+    (RESTARTS, "Restarts of supervised children."),
+    ("roadshow_delivery_retries_total", "Deliveries that will be tried again."),
+    ("roadshow_dead_letters_total", "Deliveries that nobody could handle."),
+    (
+        "roadshow_typed_fallbacks_total",
+        "Calls inside the node that were encoded because the two sides use different types.",
+    ),
+];
+
 /// What may be chosen when a node's metrics are made.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -100,7 +111,9 @@ impl NodeMetrics {
         } = settings;
         let cells = Cells::new();
         let recorder = Recorder::new(&cells, buckets, limits, &endpoints::FAMILIES);
-        recorder.describe(Kind::Counter, RESTARTS, "Restarts of supervised children.");
+        for (name, help) in DESCRIBED {
+            recorder.describe(Kind::Counter, name, help);
+        }
         let endpoints = Endpoints::new(&cells, endpoints);
         Self(Arc::new(Inner {
             info,

@@ -119,7 +119,11 @@ impl Inner {
 
     fn service_part(&self, service: &ServiceEntry) -> Part {
         let id = service.core.id().to_string();
-        let state = service.state();
+        let state = match service.state() {
+            // It takes nothing any more because the node does not.
+            PartState::NotReady if self.core.phase() >= Phase::Draining => PartState::Draining,
+            state => state,
+        };
         let reason = match state {
             PartState::NotReady | PartState::Failed => self.why_not(&id, service),
             _ => None,
