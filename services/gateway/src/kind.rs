@@ -27,6 +27,15 @@ impl Kind {
         Kind::at_depth(schema, definitions, 0).unwrap_or(Kind::Free)
     }
 
+    /// The kind that several schemas of one field describe together.
+    pub(crate) fn of_all(schemas: &[Value], definitions: &Value) -> Kind {
+        let mut kinds = schemas.iter().map(|schema| Kind::of(schema, definitions));
+        match kinds.next() {
+            Some(first) if kinds.all(|kind| kind == first) => first,
+            _ => Kind::Free,
+        }
+    }
+
     /// `None` for a schema that only takes null.
     fn at_depth(schema: &Value, definitions: &Value, depth: u8) -> Option<Kind> {
         let schema = resolved(schema, definitions);

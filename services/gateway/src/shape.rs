@@ -1,6 +1,6 @@
 //! The shape of a command's input: which fields it has and of which kind, read from its schema once, at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roadshow_services::SchemaOf;
 use roadshow_services::config::nearest;
@@ -12,7 +12,64 @@ use crate::kind::{Kind, resolved};
 /// How deep the parts of a composed schema are followed.
 const DEPTH_MAX: u8 = 8;
 
-/// The fields of an input.
+/// The fields of an input, with what its schema says of each.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    /// Whether the input is a JSON object.
+    pub(crate) object: bool,
+    /// Whether it takes names beside those that are known.
+    pub(crate) open: bool,
+    /// The schemas of each field: several, where parts of a composed schema have the same name.
+    pub(crate) schemas: BTreeMap<String, Vec<Value>>,
+    /// The fields that every input has.
+    pub(crate) required: BTreeSet<String>,
+}
+
+impl Fields {
+    /// Reads a schema; `definitions` holds what it refers to.
+    pub(crate) fn of(schema: &Value, definitions: &Value) -> Fields {
+        let mut fields = Fields::default();
+        fields.required = fields.add(schema, definitions, 0);
+        fields
+    }
+
+    /// Adds the fields of a schema and returns which of them it requires.
+    fn add(&mut self, schema: &Value, definitions: &Value, depth: u8) -> BTreeSet<String> {
+        let schema = resolved(schema, definitions);
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            let known = self.schemas.entry(name.clone()).or_default();
+            if !known.contains(property) {
+                known.push(property.clone());
+            }
+        }
+        let more = schema.get("additionalProperties");
+        self.open |= more.is_some_and(|more| *more != Value::Bool(false)) || says_nothing(schema);
+        self.object |= properties.is_some() || schema.get("type").is_some_and(|kind| kind == "object");
+        let mut required: BTreeSet<String> = texts(schema.get("required")).collect();
+        if depth == DEPTH_MAX {
+            return required;
+        }
+        for word in ["allOf", "anyOf", "oneOf"] {
+            let parts = schema.get(word).and_then(Value::as_array).into_iter().flatten();
+            let mut of_parts = parts.map(|part| self.add(part, definitions, depth + 1));
+            let Some(first) = of_parts.next() else { continue };
+            let of_word = of_parts.fold(first, |known, more| match word {
+                "allOf" => &known | &more,
+                _ => &known & &more,
+            });
+            required.extend(of_word);
+        }
+        required
+    }
+}
+
+fn texts(list: Option<&Value>) -> impl Iterator<Item = String> {
+    let items = list.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned)
+}
+
+/// The kinds of an input's fields: what a request is read by.
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
     /// Whether the input is a JSON object.
@@ -27,31 +84,14 @@ impl Shape {
         let mut generator = SchemaSettings::draft2020_12().into_generator();
         let schema = schema_of(&mut generator).to_value();
         let definitions = Value::Object(generator.take_definitions(true));
-        let mut shape = Shape::default();
-        shape.add(&schema, &definitions, 0);
-        shape
-    }
-
-    fn add(&mut self, schema: &Value, definitions: &Value, depth: u8) {
-        let schema = resolved(schema, definitions);
-        let properties = schema.get("properties").and_then(Value::as_object);
-        for (name, property) in properties.into_iter().flatten() {
-            let kind = Kind::of(property, definitions);
-            let known = self.fields.entry(name.clone()).or_insert_with(|| kind.clone());
-            if *known != kind {
-                *known = Kind::Free;
-            }
-        }
-        let more = schema.get("additionalProperties");
-        self.open |= more.is_some_and(|more| *more != Value::Bool(false)) || says_nothing(schema);
-        self.object |= properties.is_some() || schema.get("type").is_some_and(|kind| kind == "object");
-        if depth < DEPTH_MAX {
-            let parts = ["allOf", "anyOf", "oneOf"]
-                .into_iter()
-                .filter_map(|word| schema.get(word)?.as_array());
-            for part in parts.flatten() {
-                self.add(part, definitions, depth + 1);
-            }
+        let fields = Fields::of(&schema, &definitions);
+        let kinds = fields.schemas.into_iter();
+        Shape {
+            object: fields.object,
+            open: fields.open,
+            fields: kinds
+                .map(|(name, schemas)| (name, Kind::of_all(&schemas, &definitions)))
+                .collect(),
         }
     }
 
@@ -78,7 +118,7 @@ impl Shape {
 }
 
 /// Whether a schema takes anything at all: `true`, or only words that do not constrain.
-fn says_nothing(schema: &Value) -> bool {
+pub(crate) fn says_nothing(schema: &Value) -> bool {
     let words = [
         "type",
         "properties",
@@ -141,6 +181,23 @@ mod tests {
         assert_eq!(problem, "is no field of the input, which has id, name, tags");
         let problem = shape::<()>().kind("id").expect_err("unknown");
         assert_eq!(problem, "is not taken: the input has no fields");
+    }
+
+    #[test]
+    fn a_field_is_required_if_every_form_of_the_input_requires_it() {
+        #[derive(Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Round { size: u8, radius: f64 },
+            Square { size: u8, side: Option<f64> },
+        }
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        let schema = generator.subschema_for::<Tagged>().to_value();
+        let fields = Fields::of(&schema, &Value::Object(generator.take_definitions(true)));
+        let required: Vec<&str> = fields.required.iter().map(String::as_str).collect();
+        assert_eq!(required, ["kind", "size"]);
+        assert_eq!(fields.schemas["kind"].len(), 2);
+        assert_eq!(fields.schemas["size"].len(), 1);
     }
 
     #[test]
