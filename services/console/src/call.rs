@@ -1,11 +1,14 @@
 //! `call`: one call of a command, JSON in and JSON out.
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use roadshow_services::AddressBuf;
 
 use crate::end::{self, End};
 use crate::payload;
+use crate::reply;
+use crate::style::Style;
 use crate::target::TargetArgs;
 
 /// The arguments of `call`.
@@ -14,9 +17,9 @@ use crate::target::TargetArgs;
 pub(crate) struct CallArgs {
     /// The command, as SERVICE.VERSION.COMMAND
     address: AddressBuf,
-    /// Its input: JSON, or - for stdin, or @FILE
+    /// Its input: JSON, or @FILE, or - for stdin; left out, stdin if that is no terminal, and null if it is empty
     #[arg(allow_negative_numbers = true)]
-    json: String,
+    json: Option<String>,
     /// How long there is time; the node's default otherwise
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
@@ -58,16 +61,17 @@ pub(crate) async fn run(args: CallArgs) -> End {
         Err(problem) => return end::wrong_usage(&problem),
     };
     let payload = match payload::read(args.json).await {
-        Ok(payload) => payload,
+        Ok(payload) => payload.unwrap_or_else(|| b"null".to_vec()),
         Err(problem) => return end::wrong_usage(&problem),
     };
     let mut options = args.who.options();
     options.timeout = args.timeout;
     match client.call(&args.address, payload.into(), options).await {
+        // For programs as it came, byte by byte; for people laid out.
+        Ok(reply) if io::stdout().is_terminal() => end::print(&reply::laid_out(&reply, Style::for_stdout())),
         Ok(reply) => end::print(&String::from_utf8_lossy(&reply)),
-        Err(error) => return end::unanswered(&error),
+        Err(error) => end::unanswered(&error),
     }
-    End::Done
 }
 
 /// Reads a text that crosses the wire unshortened.

@@ -13,9 +13,9 @@ use crate::target::TargetArgs;
 pub(crate) struct EmitArgs {
     /// The event's name, as in user.created
     event: EventNameBuf,
-    /// What happened: JSON, or - for stdin, or @FILE
+    /// What happened: JSON, or @FILE, or - for stdin; left out, stdin if that is no terminal
     #[arg(allow_negative_numbers = true)]
-    json: String,
+    json: Option<String>,
     #[command(flatten)]
     who: WhoArgs,
     #[command(flatten)]
@@ -29,7 +29,8 @@ pub(crate) async fn run(args: EmitArgs) -> End {
         Err(problem) => return end::wrong_usage(&problem),
     };
     let payload = match payload::read(args.json).await {
-        Ok(payload) => payload,
+        Ok(Some(payload)) => payload,
+        Ok(None) => return end::wrong_usage("the JSON is missing: it was left out, and stdin is empty"),
         Err(problem) => return end::wrong_usage(&problem),
     };
     match client.emit(&args.event, payload.into(), args.who.options()).await {

@@ -2,12 +2,13 @@
 //!
 //! Writing can fail when nobody reads any more (`roadshow tree | head -1`); that is not worth a panic or another code.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use roadshow_gateway::ClientError;
 use roadshow_services::{Executed, Failure};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::style::Style;
 
@@ -38,11 +39,21 @@ impl From<End> for ExitCode {
     }
 }
 
-/// Writes a line for programs.
-pub(crate) fn print(line: &str) {
+/// Writes lines for programs, and says how that ended: that nobody reads any more is a good end too, that they cannot be
+/// written is not.
+pub(crate) fn print(line: &str) -> End {
     let mut out = io::stdout().lock();
-    // Nobody reads any more: there is nobody to tell.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    written(writeln!(out, "{line}").and_then(|()| out.flush()))
+}
+
+fn written(result: io::Result<()>) -> End {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            tell(&format!("error: cannot write to stdout: {error}"));
+            End::Failed
+        }
+        _ => End::Done,
+    }
 }
 
 /// Writes lines for people; what begins with `error:` says so in colour too.
@@ -60,13 +71,41 @@ pub(crate) fn wrong_usage(problem: &str) -> End {
     End::WrongUsage
 }
 
-/// Ends with a problem as JSON on stderr.
+/// Ends with a problem as JSON on stderr; where a person reads it, with a line for people too.
 pub(crate) fn failed(problem: &impl Serialize) -> End {
-    match serde_json::to_string(problem) {
-        Ok(text) => tell(&text),
+    let style = Style::for_stderr();
+    match serde_json::to_value(problem) {
+        Ok(problem) if io::stderr().is_terminal() => {
+            tell(&style.faint(without_controls(&problem.to_string())));
+            tell(&in_words(&problem));
+        }
+        Ok(problem) => tell(&problem.to_string()),
         Err(error) => tell(&format!("error: the problem cannot be written as JSON: {error}")),
     }
     End::Failed
+}
+
+/// A problem for people: what, why, whether anything happened, and what to do where that is known.
+fn in_words(problem: &Value) -> String {
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or("unknown");
+    let executed = match text("executed") {
+        "no" => "nothing was done",
+        "yes" => "the handler answered so",
+        _ => "it may have been done all the same",
+    };
+    let todo = match text("code") {
+        "unauthenticated" => "\n  ROADSHOW_HTTP_TOKEN holds the token that is presented",
+        _ => "",
+    };
+    let words = format!("error: {}: {} ({executed}){todo}", text("code"), text("message"));
+    words
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect()
+}
+
+fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Ends because a node did not answer as asked: with its own problem, or with one that says what stood between.
@@ -94,8 +133,7 @@ pub(crate) fn of_clap(error: &clap::Error) -> End {
         return End::WrongUsage;
     }
     let mut out = io::stdout().lock();
-    let _ = write!(out, "{}", Style::for_stdout().of_clap(&text)).and_then(|()| out.flush());
-    End::Done
+    written(write!(out, "{}", Style::for_stdout().of_clap(&text)).and_then(|()| out.flush()))
 }
 
 /// Ends with a chain of causes, outermost first: one a line, each further in than what it caused.
@@ -117,6 +155,19 @@ fn chain(what: &str, causes: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_is_told_in_words_that_say_whether_anything_happened() {
+        let problem = serde_json::json!({
+            "code": "unavailable", "message": "cannot reach\u{1b} the node at h:1", "executed": "no"
+        });
+        assert_eq!(
+            in_words(&problem),
+            "error: unavailable: cannot reach  the node at h:1 (nothing was done)"
+        );
+        let closed = serde_json::json!({ "code": "unauthenticated", "message": "no", "executed": "no" });
+        assert!(in_words(&closed).contains("ROADSHOW_HTTP_TOKEN"));
+    }
 
     #[test]
     fn every_cause_stands_on_a_line_of_its_own_below_what_it_caused() {

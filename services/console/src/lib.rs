@@ -23,6 +23,7 @@ mod openapi;
 mod payload;
 mod picture;
 mod prepared;
+mod reply;
 mod screen;
 mod service_flags;
 mod signals;

@@ -3,6 +3,8 @@
 //! An explicit `--node` beats a bridge, and a bridge beats the default. Reaching a system over its bridge comes with the
 //! adapters: until then a bridge that only they know is refused in words, never passed over.
 
+use std::env::VarError;
+
 use roadshow_gateway::NodeClient;
 use roadshow_services::config::{BridgeUrl, Secret};
 
@@ -31,10 +33,10 @@ impl TargetArgs {
     ///
     /// A URL that is none, or a bridge that client commands cannot use.
     pub(crate) fn client(&self) -> Result<NodeClient, String> {
-        let node = self.choose(std::env::var(EVENT_BRIDGE).ok())?;
+        let node = self.choose(variable(EVENT_BRIDGE)?)?;
         let client = NodeClient::new(node).map_err(|error| format!("cannot use --node: {error}"))?;
-        Ok(match std::env::var(HTTP_TOKEN) {
-            Ok(token) if !token.is_empty() => client.token(Secret::new(&token)),
+        Ok(match variable(HTTP_TOKEN)? {
+            Some(token) if !token.is_empty() => client.token(Secret::new(&token)),
             _ => client,
         })
     }
@@ -58,6 +60,15 @@ impl TargetArgs {
                 "cannot use {origin}: reaching a system over {scheme} is not there yet; name a node with --node URL"
             )),
         }
+    }
+}
+
+/// A variable of the environment. What is no text is not passed over.
+fn variable(name: &str) -> Result<Option<String>, String> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("cannot use {name}: it is not UTF-8")),
     }
 }
 

@@ -43,8 +43,7 @@ pub(crate) async fn run(args: TreeArgs) -> End {
         Err(error) => return end::unanswered(&error),
     };
     if args.json {
-        end::print(&tree.to_string());
-        return End::Done;
+        return end::print(&tree.to_string());
     }
     match serde_json::from_value::<TreeNode>(tree) {
         Ok(tree) => {
@@ -53,8 +52,7 @@ pub(crate) async fn run(args: TreeArgs) -> End {
                 width: screen::columns(),
                 changed: None,
             };
-            end::print(&picture::draw(&tree, &paper).join("\n"));
-            End::Done
+            end::print(&picture::draw(&tree, &paper).join("\n"))
         }
         Err(error) => {
             let text = format!("the tree of the node at {} cannot be read: {error}", client.at());

@@ -154,8 +154,9 @@ impl Watch {
             match last {
                 Some(tree) => {
                     let paper = Paper {
+                        style: Style::plain(),
                         width: screen::columns(),
-                        ..Paper::default()
+                        changed: None,
                     };
                     lines.extend(picture::draw(&tree, &paper).iter().map(|line| style.faint(line)));
                 }
@@ -182,7 +183,7 @@ impl Watch {
         }
         drop(self.screen);
         if let Some(tree) = self.last.and_then(|tree| serde_json::from_value::<TreeNode>(tree).ok()) {
-            end::print(&picture(&tree, None).join("\n"));
+            let _unread = put(&picture(&tree, None).join("\n"));
         }
         if let Some((_, problem)) = self.lost {
             end::tell(&problem);
