@@ -4,6 +4,8 @@
 
 #![cfg(all(feature = "console", feature = "demo"))]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/clients.rs"]
 mod clients;
 #[path = "cli/ledger.rs"]

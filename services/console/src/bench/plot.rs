@@ -11,22 +11,23 @@ mod svg;
 use axis::{Linear, Log};
 use svg::{Anchor, Svg};
 
+use super::contender::nanoseconds;
 use super::report::{Bar, Measured, Report, Row};
 use super::units::{rate, short_time};
 
 const STYLE: &str = "text{font-family:sans-serif;font-size:13px;fill:#57606a}\
     .title{font-size:21px;font-weight:bold;fill:#1f2328}.name{font-size:15px;font-weight:bold;fill:#1f2328}\
     .value{fill:#1f2328;stroke:#fff;stroke-width:3px;paint-order:stroke}.head{font-weight:bold;fill:#1f2328}\
-    .page{fill:#fff;stroke:#d0d7de}.band{fill:#f6f8fa}.grid{stroke:#d8dee4}.axis{stroke:#8c959f}\
-    .ours{fill:#0969da}.theirs{fill:#a5afba}.ours-line{stroke:#0969da;stroke-width:2}\
-    .theirs-line{stroke:#a5afba;stroke-width:2}.ours-ring{fill:#fff;stroke:#0969da;stroke-width:2}\
-    .theirs-ring{fill:#fff;stroke:#a5afba;stroke-width:2}.bar{stroke:#bc4c00;stroke-width:3}\
+    .page{fill:#fff;stroke:#d0d7de}.band{fill:#f6f8fa}.grid{stroke:#d8dee4}.axis{stroke:#57606a}\
+    .ours{fill:#0969da}.theirs{fill:#8c959f}.ours-line{stroke:#0969da;stroke-width:2}\
+    .theirs-line{stroke:#8c959f;stroke-width:2}.ours-ring{fill:#fff;stroke:#0969da;stroke-width:2}\
+    .theirs-ring{fill:#fff;stroke:#8c959f;stroke-width:2}.bar{stroke:#bc4c00;stroke-width:3}\
     .reached{fill:#1a7f37}.missed{fill:#cf222e}";
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 24.0;
 /// The first row.
-const TOP: f64 = 172.0;
+const TOP: f64 = 156.0;
 const ROW: f64 = 58.0;
 /// Below the last row: the axes' numbers, and two lines.
 const BOTTOM: f64 = 92.0;
@@ -37,6 +38,10 @@ const LATENCIES: Span = Span {
     to: 1168.0,
 };
 const BAR_HEIGHT: f64 = 18.0;
+/// The room of a number beside its bar.
+const NUMBER: f64 = 64.0;
+/// The most decades that all have their number below; of more, every other has.
+const DECADES: usize = 6;
 
 /// A piece of the page's width.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +114,7 @@ fn rate_to_reach(row: &Row) -> Option<f64> {
 /// The median latency that reaches the row's bar, where the bar is about it.
 fn p50_to_reach(row: &Row) -> Option<u64> {
     match (row.bar?, row.compares) {
-        (Bar::P50AtMost(most), _) => u64::try_from(most.as_nanos()).ok(),
+        (Bar::P50AtMost(most), _) => Some(nanoseconds(most)),
         (Bar::RatioAtMost(most), Measured::MedianTime) => Some((row.baseline_p50_ns as f64 * most) as u64),
         _ => None,
     }
@@ -143,7 +148,12 @@ fn legend(svg: &mut Svg) {
 fn grid(svg: &mut Svg, bottom: f64, rates: Linear, latencies: Log) {
     let head = TOP - 22.0;
     svg.text("head", [MARGIN, head], Anchor::Start, "what, beside what");
-    svg.text("head", [RATES.from, head], Anchor::Start, "calls or events per second");
+    svg.text(
+        "head",
+        [RATES.from, head],
+        Anchor::Start,
+        "calls, events, restarts per second",
+    );
     svg.text("head", [VERDICTS, head], Anchor::Start, "roadshow to baseline");
     svg.text("head", [LATENCIES.from, head], Anchor::Start, "latency, logarithmic");
     for (n, value) in rates.ticks().into_iter().enumerate() {
@@ -204,12 +214,16 @@ fn bars(svg: &mut Svg, row: &Row, middle: f64, axis: Linear) {
     for (class, value, top) in sides {
         svg.rectangle(class, [RATES.from, top], [width(value).max(1.0), BAR_HEIGHT]);
     }
-    if let Some(value) = rate_to_reach(row) {
-        let x = RATES.from + width(value);
+    let to_reach = rate_to_reach(row).map(width);
+    if let Some(x) = to_reach {
+        let x = RATES.from + x;
         svg.line("bar", [x, middle - BAR_HEIGHT - 6.0], [x, middle + 1.0]);
     }
-    for (_, value, top) in sides {
-        let at = [RATES.from + width(value) + 6.0, top + 14.0];
+    for (class, value, top) in sides {
+        let end = width(value);
+        // A number that would cover what is to be reached stands behind it.
+        let covered = to_reach.filter(|x| class == "ours" && (end..end + NUMBER).contains(x));
+        let at = [RATES.from + covered.unwrap_or(end) + 6.0, top + 14.0];
         svg.text("value", at, Anchor::Start, &format!("{}/s", rate(value)));
     }
 }

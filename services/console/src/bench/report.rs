@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::comparison::Comparison;
+use super::contender::nanoseconds;
 use super::machine::Machine;
-use super::units::rate;
+use super::units::{rate, short_time};
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]
@@ -86,7 +87,7 @@ impl Bar {
             Bar::RatioAtLeast(least) => row.ratio >= least,
             Bar::RatioAtMost(most) => row.ratio <= most,
             Bar::PerSecondAtLeast(least) => row.per_second >= least,
-            Bar::P50AtMost(most) => u128::from(row.p50_ns) <= most.as_nanos(),
+            Bar::P50AtMost(most) => row.p50_ns <= nanoseconds(most),
         }
     }
 
@@ -96,7 +97,7 @@ impl Bar {
             Bar::RatioAtLeast(least) => format!("ratio ≥ {least}"),
             Bar::RatioAtMost(most) => format!("time ratio ≤ {most}"),
             Bar::PerSecondAtLeast(least) => format!("≥ {}/s", rate(least)),
-            Bar::P50AtMost(most) => format!("p50 ≤ {most:?}"),
+            Bar::P50AtMost(most) => format!("p50 ≤ {}", short_time(nanoseconds(most))),
         }
     }
 

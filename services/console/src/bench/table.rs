@@ -101,7 +101,7 @@ mod tests {
         let line = text.lines().find(|line| line.starts_with("restart")).expect("the row");
         let words: Vec<&str> = line.split_whitespace().collect();
         let expected =
-            "restart 1 12.3 k 80.00µs 1.50ms 2.00ms 3.00ms ractor_respawn 345.0 k 27.50 p50 ≤ 100µs: reached";
+            "restart 1 12.3 k 80.00µs 1.50ms 2.00ms 3.00ms ractor_respawn 345.0 k 27.50 p50 ≤ 100 µs: reached";
         assert_eq!(words, expected.split_whitespace().collect::<Vec<_>>());
     }
 

@@ -59,7 +59,7 @@ fn every_row_is_one_group_with_its_name_and_its_verdict() {
             "restart",
             "64 in flight, beside ractor_call",
             "3.00 × its median time",
-            "p50 ≤ 100µs: reached",
+            "p50 ≤ 100 µs: reached",
         ],
     ]) {
         let texts: Vec<_> = group.children().filter_map(|node| node.text()).collect();
