@@ -46,8 +46,8 @@ fn wrong_usage_is_told_apart_and_says_what_to_do() {
         (&["call", "user.1.create_user", "@/no/such/file"], &["/no/such/file"]),
         (&["call", "user.1.get_user", "{}", "--timeout", "5"], &["5s"]),
         (
-            &["call", "user.1.get_user", "{}", "--node", "https://h"],
-            &["--node", "http, not https"],
+            &["call", "user.1.get_user", "{}", "--node", "ftp://h"],
+            &["--node", "http://host:port"],
         ),
         (&["emit", "user..created", "{}"], &["user..created", "character 6"]),
         (

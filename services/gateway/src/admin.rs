@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
-use roadshow_services::{AddressBuf, EventNameBuf, Failure};
+use roadshow_services::{AddressBuf, CallOptions, EventNameBuf, Failure};
 
 use crate::access;
 use crate::answer::{self, Answer};
@@ -14,6 +14,7 @@ use crate::caller_headers;
 use crate::door::Door;
 use crate::media;
 use crate::refusal::Refusal;
+use crate::visit::Visit;
 
 /// Where they are.
 pub(crate) const PREFIX: &str = "/_node/";
@@ -29,10 +30,30 @@ enum Act<'p> {
     Failures,
 }
 
+impl Act<'_> {
+    /// What the gateway's metrics and its log call it.
+    fn place(&self) -> &'static str {
+        match self {
+            Act::Call(_) => "/_node/call",
+            Act::Emit(_) => "/_node/emit",
+            Act::Tree => "/_node/tree",
+            Act::Failures => "/_node/failures",
+        }
+    }
+}
+
 /// Answers a request below [`PREFIX`].
-pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+pub(crate) async fn answer<'d>(
+    door: &'d Door,
+    peer: SocketAddr,
+    parts: &Parts,
+    body: Incoming,
+    visit: &mut Visit<'d>,
+) -> Result<Answer, Refusal> {
+    let act = act_of(parts.uri.path());
+    visit.meter = door.meters.place(act.as_ref().map_or("", Act::place));
     access::check(peer, parts, door.token.as_ref())?;
-    let act = act_of(parts.uri.path()).ok_or_else(Refusal::no_such_path)?;
+    let act = act.ok_or_else(Refusal::no_such_path)?;
     let allow = match act {
         Act::Call(_) | Act::Emit(_) => POSTS,
         Act::Tree | Act::Failures => GETS,
@@ -51,8 +72,8 @@ pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: I
     match act {
         Act::Tree => Ok(answer::json(StatusCode::OK, &door.node.tree())),
         Act::Failures => Ok(answer::json(StatusCode::OK, &door.node.failures())),
-        Act::Call(path) => call(door, path, parts, body).await,
-        Act::Emit(name) => emit(door, name, parts, body).await,
+        Act::Call(path) => call(door, path, parts, body, visit).await,
+        Act::Emit(name) => emit(door, name, parts, body, visit).await,
     }
 }
 
@@ -71,26 +92,36 @@ fn act_of(path: &str) -> Option<Act<'_>> {
     }
 }
 
-async fn call(door: &Door, path: &str, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+async fn call(
+    door: &Door,
+    path: &str,
+    parts: &Parts,
+    body: Incoming,
+    visit: &mut Visit<'_>,
+) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.split('/').collect();
     let [service, version, command] = segments[..] else {
         return Err(Refusal::no_such_path());
     };
     let address: AddressBuf = format!("{service}.{version}.{command}").parse().map_err(invalid)?;
     before_any(door, parts)?;
-    let options = caller_headers::trusted_options(&parts.headers, door.node.limits().timeout_max);
-    let options = options.map_err(Refusal::before)?;
+    let options = trusted_options(door, parts, visit)?;
     let read = door.bodies.read_json(&parts.headers, body, true).await?;
     let answer = api::call(door, &address, read.bytes, &options, StatusCode::OK).await;
     drop(read.held);
     Ok(answer)
 }
 
-async fn emit(door: &Door, name: &str, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+async fn emit(
+    door: &Door,
+    name: &str,
+    parts: &Parts,
+    body: Incoming,
+    visit: &mut Visit<'_>,
+) -> Result<Answer, Refusal> {
     let event: EventNameBuf = name.parse().map_err(invalid)?;
     before_any(door, parts)?;
-    let options = caller_headers::trusted_options(&parts.headers, door.node.limits().timeout_max);
-    let options = options.map_err(Refusal::before)?;
+    let options = trusted_options(door, parts, visit)?;
     let read = door.bodies.read_json(&parts.headers, body, true).await?;
     let outgoing = door.node.client().outgoing(&options);
     let identity = outgoing.identity().clone();
@@ -100,6 +131,15 @@ async fn emit(door: &Door, name: &str, parts: &Parts, body: Incoming) -> Result<
     };
     api::tell_conversation(&mut answer, &identity);
     Ok(answer)
+}
+
+fn trusted_options(door: &Door, parts: &Parts, visit: &mut Visit<'_>) -> Result<CallOptions, Refusal> {
+    let options = caller_headers::trusted_options(&parts.headers, door.node.limits().timeout_max);
+    let options = options.map_err(Refusal::before)?;
+    if door.access_log {
+        visit.principal.clone_from(&options.principal);
+    }
+    Ok(options)
 }
 
 fn before_any(door: &Door, parts: &Parts) -> Result<(), Refusal> {

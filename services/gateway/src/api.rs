@@ -20,18 +20,32 @@ use crate::input;
 use crate::media;
 use crate::refusal::Refusal;
 use crate::routes::{Found, Route};
+use crate::visit::{self, Visit};
 
 /// How long an authentication hook may take.
 const AUTHENTICATION_MAX: Duration = Duration::from_secs(5);
 
 /// Answers a request below `/api/`.
-pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
+pub(crate) async fn answer<'d>(
+    door: &'d Door,
+    peer: SocketAddr,
+    parts: &Parts,
+    body: Incoming,
+    visit: &mut Visit<'d>,
+) -> Result<Answer, Refusal> {
     let (route, values) = match door.routes.find(&parts.method, parts.uri.path()) {
         Found::Command(route, values) => (route, values),
-        Found::Methods(allow) => return Ok(methods(allow)),
-        Found::WrongMethod(allow) => return Err(Refusal::method_not_allowed(allow)),
+        Found::Methods(place) => {
+            enter(door, &place.routes[0], visit);
+            return Ok(methods(&place.allow));
+        }
+        Found::WrongMethod(place) => {
+            enter(door, &place.routes[0], visit);
+            return Err(Refusal::method_not_allowed(&place.allow));
+        }
         Found::Nothing => return Err(Refusal::no_such_path()),
     };
+    enter(door, route, visit);
     if door.is_draining() {
         return Err(Refusal::draining());
     }
@@ -41,6 +55,9 @@ pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: I
     }
     let timeout_max = door.node.limits().timeout_max;
     let mut options = caller_headers::options(&parts.headers, timeout_max).map_err(Refusal::before)?;
+    if door.access_log {
+        visit.principal.clone_from(&caller.principal);
+    }
     options.principal = caller.principal;
     options.tenant = caller.tenant;
     let read = if route.has_body {
@@ -55,6 +72,12 @@ pub(crate) async fn answer(door: &Door, peer: SocketAddr, parts: &Parts, body: I
     let answer = call(door, &route.address, input, &options, route.status).await;
     drop(read.held);
     Ok(answer)
+}
+
+/// Notes which route a request asks for. A place has at least one.
+fn enter<'d>(door: &'d Door, route: &Route, visit: &mut Visit<'d>) {
+    visit.meter = door.meters.route(route.number);
+    visit.declared = true;
 }
 
 /// Calls a command and tells what it answered, in which conversation.
@@ -77,10 +100,9 @@ pub(crate) async fn call(
 
 /// Names the conversation and the trace that a request belongs to.
 pub(crate) fn tell_conversation(answer: &mut Answer, identity: &Identity) {
-    let value = |text: String| HeaderValue::from_str(&text).expect("ids are made of digits");
     let headers = answer.headers_mut();
-    headers.insert(CORRELATION, value(identity.correlation.to_string()));
-    headers.insert(TRACEPARENT, value(identity.trace.to_string()));
+    headers.insert(CORRELATION, visit::conversation(identity));
+    headers.insert(TRACEPARENT, visit::trace(identity));
 }
 
 /// A reply of `null` is no content: 204 where the route answers 200, else the route's status with nothing in it.

@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use roadshow_services::{AddressBuf, Failure};
 
+use crate::openapi::SecurityScheme;
+
 /// What a hook may look at: everything but the body.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
@@ -98,4 +100,9 @@ pub trait Authenticate: Send + Sync + 'static {
     /// # Behavior
     /// It is asked before the body is read, may be dropped midway when the caller hangs up, and has five seconds.
     fn authenticate<'a>(&'a self, head: &'a RequestHead<'a>) -> BoxFuture<'a, Result<Caller, Failure>>;
+
+    /// How callers say who they are, for the documents of the interface. Default: a bearer token.
+    fn scheme(&self) -> SecurityScheme {
+        SecurityScheme::default()
+    }
 }

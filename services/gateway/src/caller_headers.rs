@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName};
 use roadshow_services::{CallOptions, Failure, TraceContext};
 
 /// The longest principal, tenant and key, in bytes: those that cross the wire unshortened.
-const TEXT_LEN_MAX: usize = 128;
+pub(crate) const TEXT_LEN_MAX: usize = 128;
 /// The longest trace state that is passed on, in bytes.
 const TRACESTATE_LEN_MAX: usize = 512;
 

@@ -5,8 +5,10 @@
 
 mod error;
 mod target;
+mod trust;
 
 use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -19,11 +21,13 @@ use hyper_util::rt::TokioIo;
 use roadshow_services::config::Secret;
 use roadshow_services::{AddressBuf, CallOptions, EventNameBuf};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use error::ClientError;
 use target::Target;
+use trust::Trust;
 
 use crate::answer::JSON;
 use crate::caller_headers::{KEY, PRINCIPAL, TENANT, TIMEOUT, TRACEPARENT, TRACESTATE};
@@ -45,10 +49,13 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct NodeClient {
     target: Target,
     token: Option<Secret>,
+    trust: Trust,
 }
 
 impl NodeClient {
-    /// A client of the node at a URL such as `http://127.0.0.1:8080`. Nothing is connected yet.
+    /// A client of the node at a URL such as `http://127.0.0.1:8080` or `https://shop.example`. Nothing is connected yet.
+    ///
+    /// Over HTTPS the node must prove who it is, to what this machine trusts or to a [`NodeClient::ca_file`].
     ///
     /// # Errors
     /// [`ClientError::Url`].
@@ -56,6 +63,7 @@ impl NodeClient {
         Ok(NodeClient {
             target: Target::parse(url)?,
             token: None,
+            trust: Trust::default(),
         })
     }
 
@@ -64,6 +72,16 @@ impl NodeClient {
     pub fn token(mut self, token: Secret) -> Self {
         self.token = Some(token);
         self
+    }
+
+    /// Trusts the certificates in a file beside those that this machine trusts: an authority of one's own, in PEM.
+    ///
+    /// # Errors
+    /// [`ClientError::Trust`], with the file named.
+    pub fn ca_file(mut self, file: impl AsRef<Path>) -> Result<Self, ClientError> {
+        let trust = self.trust.and_file(file.as_ref());
+        self.trust = trust.map_err(|problem| ClientError::Trust { problem })?;
+        Ok(self)
     }
 
     /// The node's host and port.
@@ -197,19 +215,32 @@ impl NodeClient {
 
     /// Sends a request and waits for the whole answer.
     async fn ask(&self, request: Request<Full<Bytes>>, patience: Duration) -> Result<Response<Bytes>, ClientError> {
-        let connect = TcpStream::connect((self.target.host.as_str(), self.target.port));
-        let stream = timeout(CONNECT_MAX, connect)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
-            .map_err(|error| self.unreachable(error))?;
         let late = |_| ClientError::Late {
             at: self.target.authority.clone(),
             after: patience,
         };
+        let stream = self.within(TcpStream::connect((self.target.host.as_str(), self.target.port)));
+        let stream = stream.await?;
+        if !self.target.secure {
+            return timeout(patience, self.exchange(stream, request)).await.map_err(late)?;
+        }
+        let stream = self.within(self.trust.greet(stream, &self.target.host)).await?;
         timeout(patience, self.exchange(stream, request)).await.map_err(late)?
     }
 
-    async fn exchange(&self, stream: TcpStream, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, ClientError> {
+    /// One step towards the node, before which nothing of the request has left.
+    async fn within<T>(&self, step: impl Future<Output = io::Result<T>>) -> Result<T, ClientError> {
+        timeout(CONNECT_MAX, step)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
+            .map_err(|error| self.unreachable(error))
+    }
+
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, ClientError> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.lost(error))?;

@@ -74,6 +74,7 @@ impl std::fmt::Debug for Tls {
 impl Reception {
     /// Serves one connection until it ends, or until the gateway closes and what is at hand is answered.
     pub(crate) async fn serve(&self, stream: TcpStream, peer: SocketAddr, closing: CancellationToken) {
+        let _counted = self.door.meters.connection();
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "small answers may be delayed");
         }

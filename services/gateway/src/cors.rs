@@ -6,8 +6,22 @@
 
 use std::fmt;
 
-use http::HeaderValue;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    ALLOW, HeaderMap, ORIGIN, VARY,
+};
 use http::uri::Uri;
+use http::{HeaderValue, Method};
+
+/// The headers that a page may send.
+const TAKEN: HeaderValue = HeaderValue::from_static(
+    "content-type, authorization, idempotency-key, x-timeout-ms, x-request-id, traceparent, tracestate",
+);
+/// The headers that a page may read.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-request-id, x-correlation-id, traceparent, retry-after, ratelimit, ratelimit-policy, location",
+);
 
 /// The origins whose pages may call the declared routes; see [`Gateway::cors`](crate::Gateway::cors).
 ///
@@ -78,6 +92,42 @@ impl Cors {
                 credentials: true,
                 ..self
             }),
+        }
+    }
+}
+
+/// What answers tell a browser.
+impl Cors {
+    /// Adds what the page that asks may know and do: nothing, if its origin is not let in.
+    pub(crate) fn tell(&self, method: &Method, asked: &HeaderMap, answer: &mut HeaderMap) {
+        if matches!(self.origins, Origins::These(_)) {
+            // Whoever keeps the answer must not hand it to another origin.
+            answer.append(VARY, HeaderValue::from_static("origin"));
+        }
+        let Some(allowed) = self.allowed(asked) else { return };
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        if self.credentials {
+            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        if *method != Method::OPTIONS || !asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            return;
+        }
+        if let Some(methods) = answer.get(ALLOW).cloned() {
+            answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        }
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, TAKEN);
+        answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+
+    fn allowed(&self, asked: &HeaderMap) -> Option<HeaderValue> {
+        let mut origins = asked.get_all(ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else {
+            return None;
+        };
+        match &self.origins {
+            Origins::Any => Some(HeaderValue::from_static("*")),
+            Origins::These(known) => known.iter().find(|known| *known == origin).cloned(),
         }
     }
 }

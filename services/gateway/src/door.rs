@@ -4,24 +4,34 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderValue, Request, Version};
+use http::{HeaderValue, Method, Request, Version};
 use hyper::body::Incoming;
 use roadshow_services::config::Secret;
-use roadshow_services::{Failure, NodeView, Phase};
+use roadshow_services::{CallOptions, Failure, NodeView, Phase};
 use tokio::sync::Semaphore;
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::answer::Answer;
 use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
+use crate::caller_headers::CORRELATION;
+use crate::connection::HEADERS_MAX;
+use crate::cors::Cors;
 use crate::health::Page;
+use crate::meters::Meters;
+use crate::openapi::Documents;
 use crate::refusal::Refusal;
 use crate::routes::Routes;
-use crate::{admin, api};
+use crate::visit::{self, REQUEST_ID, Visit, request_id_of};
+use crate::{access_log, admin, api};
+
+/// A browser that has been here over HTTPS comes back over nothing else, for two years.
+const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Everything that answering takes; shared by all connections.
 pub(crate) struct Door {
@@ -30,6 +40,14 @@ pub(crate) struct Door {
     pub(crate) token: Option<Secret>,
     pub(crate) authenticate: Option<Arc<dyn Authenticate>>,
     pub(crate) bodies: BodyLimits,
+    /// Which pages of other origins may read answers.
+    pub(crate) cors: Option<Cors>,
+    /// Whether the door serves TLS.
+    pub(crate) secure: bool,
+    pub(crate) access_log: bool,
+    pub(crate) meters: Meters,
+    /// What the commands promise, where that is served.
+    pub(crate) documents: Option<Documents>,
     /// Lets one scraper render at a time.
     pub(crate) scrapes: Semaphore,
 }
@@ -44,11 +62,20 @@ impl Door {
     /// Answers one request. Whatever goes wrong, there is an answer; the future may be dropped midway, and a handler that
     /// has started then still runs to its end.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+        let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let answered = AssertUnwindSafe(self.route(peer, &parts, body)).catch_unwind().await;
+        let mut visit = Visit::new(self.meters.nowhere());
+        let answered = AssertUnwindSafe(self.route(peer, &parts, body, &mut visit))
+            .catch_unwind()
+            .await;
         let mut answer = match answered {
             Ok(Ok(answer)) => answer,
-            Ok(Err(refusal)) => refusal.into_answer(),
+            Ok(Err(refusal)) => {
+                if let Some(reason) = refusal.reason() {
+                    self.meters.refuse(reason);
+                }
+                refusal.into_answer()
+            }
             Err(_panic) => {
                 error!(method = %parts.method, path = parts.uri.path(), "answering a request panicked");
                 Refusal::from(Failure::internal("the gateway failed"))
@@ -56,12 +83,12 @@ impl Door {
                     .into_answer()
             }
         };
-        if self.is_draining() {
-            answer
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+        self.complete(&mut answer, &parts, &visit);
+        let took = begun.elapsed();
+        self.meters.answer(visit.meter, &parts.method, answer.status(), took);
+        if self.access_log {
+            access_log::note(peer, &parts, &answer, &visit, took);
         }
-        debug!(%peer, method = %parts.method, path = parts.uri.path(), status = answer.status().as_u16(), "answered");
         answer
     }
 
@@ -70,17 +97,63 @@ impl Door {
         matches!(self.node.phase(), Phase::Draining | Phase::Stopped)
     }
 
-    async fn route(&self, peer: SocketAddr, parts: &Parts, body: Incoming) -> Result<Answer, Refusal> {
-        check_host(parts)?;
+    async fn route<'d>(
+        &'d self,
+        peer: SocketAddr,
+        parts: &Parts,
+        body: Incoming,
+        visit: &mut Visit<'d>,
+    ) -> Result<Answer, Refusal> {
+        check_head(parts)?;
         let path = parts.uri.path();
         if let Some(page) = Page::at(path) {
-            page.answer(self, &parts.method).await
+            visit.meter = self.meters.place(path);
+            page.answer(self, parts).await
         } else if path.starts_with(admin::PREFIX) {
-            admin::answer(self, peer, parts, body).await
+            admin::answer(self, peer, parts, body, visit).await
         } else {
-            api::answer(self, peer, parts, body).await
+            api::answer(self, peer, parts, body, visit).await
         }
     }
+
+    /// Adds what every answer carries, whoever made it.
+    fn complete(&self, answer: &mut Answer, parts: &Parts, visit: &Visit<'_>) {
+        if parts.version == Version::HTTP_2 && parts.method == Method::HEAD {
+            // Over HTTP/1 hyper does this.
+            let length = std::mem::take(answer.body_mut()).len();
+            answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let headers = answer.headers_mut();
+        let request_id = request_id_of(&parts.headers).or_else(|| headers.get(CORRELATION));
+        let request_id = request_id.cloned().unwrap_or_else(|| {
+            let fresh = self.node.client().outgoing(&CallOptions::default());
+            visit::conversation(fresh.identity())
+        });
+        headers.insert(REQUEST_ID, request_id);
+        if self.secure {
+            headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+        }
+        if let Some(cors) = &self.cors
+            && visit.declared
+        {
+            cors.tell(&parts.method, &parts.headers, headers);
+        }
+        // In HTTP/2 a connection says goodbye by itself, and the header is an error.
+        if parts.version == Version::HTTP_2 {
+            headers.remove(CONNECTION);
+        } else if self.is_draining() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+/// What hyper has not checked yet about a request's head.
+fn check_head(parts: &Parts) -> Result<(), Refusal> {
+    // hyper counts the headers of HTTP/1 itself.
+    if parts.headers.len() > HEADERS_MAX {
+        return Err(Refusal::too_many_headers(HEADERS_MAX));
+    }
+    check_host(parts)
 }
 
 /// A request names one host: HTTP/1.1 in one Host header, HTTP/2 in its target, with which a header must then agree. With

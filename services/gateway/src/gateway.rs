@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use roadshow_services::config::Secret;
-use roadshow_services::{Component, FactoryError, NodeView, RunningComponent};
+use roadshow_services::{Component, FactoryError, NodeLimits, NodeView, RunningComponent, ServiceContract};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -21,6 +21,8 @@ use crate::body::BodyLimits;
 use crate::connection::{Reception, Tls};
 use crate::cors::Cors;
 use crate::door::Door;
+use crate::meters::Meters;
+use crate::openapi::{ApiInfo, Documents, OpenApi, openapi};
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
 use crate::tls;
@@ -41,6 +43,8 @@ pub struct Gateway {
     tls: Option<(PathBuf, PathBuf)>,
     cors: Option<Cors>,
     access_log: bool,
+    docs: bool,
+    about: (String, String),
 }
 
 impl fmt::Debug for Gateway {
@@ -68,6 +72,8 @@ impl Gateway {
             tls: None,
             cors: None,
             access_log: false,
+            docs: true,
+            about: ("Roadshow".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         }
     }
 
@@ -139,12 +145,42 @@ impl Gateway {
         self
     }
 
+    /// Serves `/openapi.json`, `/openapi.yaml` and `/docs`. Default: on.
+    pub fn docs(mut self, on: bool) -> Self {
+        self.docs = on;
+        self
+    }
+
+    /// Names what the documents are about, and its version.
+    pub fn about(mut self, title: impl Into<String>, version: impl Into<String>) -> Self {
+        self.about = (title.into(), version.into());
+        self
+    }
+
+    /// The document that a node with these services and limits serves under this gateway. Starts nothing.
+    #[must_use]
+    pub fn openapi(&self, services: &[ServiceContract], limits: &NodeLimits) -> OpenApi {
+        let mut info = ApiInfo::new(self.about.0.as_str(), self.about.1.as_str());
+        info.timeout_max = limits.timeout_max;
+        info.body_max = self.body_limit.unwrap_or(limits.payload_max);
+        if let Some(hook) = &self.authenticate {
+            info.security = hook.scheme();
+        }
+        openapi(&info, services)
+    }
+
     fn door(&self, node: NodeView) -> Result<Door, FactoryError> {
         if self.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
             return Err("the admin token is empty: leave it out, or give it a text that cannot be guessed".into());
         }
         let routes = Routes::new(&node.commands()).map_err(|problems| problems.join("; "))?;
+        let document = self.docs.then(|| self.openapi(&node.contracts(), &node.limits()));
         Ok(Door {
+            documents: document.map(|document| Documents::new(&document, self.tls.is_some())),
+            meters: Meters::new(node.recorder(), routes.paths.iter().map(String::as_str)),
+            cors: self.cors.clone(),
+            secure: self.tls.is_some(),
+            access_log: self.access_log,
             routes,
             token: self.token.clone(),
             authenticate: self.authenticate.clone(),

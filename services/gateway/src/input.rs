@@ -156,6 +156,7 @@ mod tests {
     fn route(names: Vec<&'static str>, shape: Shape) -> Route {
         Route {
             address: "shop.1.change".parse().expect("an address"),
+            number: 0,
             method: Method::PUT,
             public: true,
             status: StatusCode::OK,

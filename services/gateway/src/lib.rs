@@ -30,6 +30,7 @@
 //! anything about a terminal (`roadshow-console`).
 
 mod access;
+mod access_log;
 mod activity;
 mod admin;
 mod answer;
@@ -41,12 +42,15 @@ mod caller_headers;
 mod client;
 mod connection;
 mod cors;
+mod docs_page;
 mod door;
 mod gateway;
 mod health;
 mod input;
 mod kind;
 mod media;
+mod meters;
+mod openapi;
 mod problem;
 mod refusal;
 mod routes;
@@ -54,9 +58,12 @@ mod running;
 mod shape;
 mod timed_stream;
 mod tls;
+mod visit;
 
 pub use authenticate::{Authenticate, Caller, RequestHead};
 pub use client::{ClientError, NodeClient};
 pub use cors::{Cors, CorsError};
 pub use gateway::Gateway;
+pub use openapi::{ApiInfo, OpenApi, SecurityScheme, openapi};
 pub use problem::{Problem, status_of};
+pub use tls::check_tls;

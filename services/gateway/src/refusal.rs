@@ -15,11 +15,83 @@ use crate::problem::{Problem, status_of};
 /// When a caller without better advice may come again.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 
+/// Why a request was refused before it reached a command: a few fixed words, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Draining,
+    Unavailable,
+    MethodNotAllowed,
+    NotAcceptable,
+    BodyTooSlow,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    TooManyHeaders,
+    Other,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Reason; 13] = [
+        Reason::Invalid,
+        Reason::Unauthenticated,
+        Reason::Forbidden,
+        Reason::NotFound,
+        Reason::Draining,
+        Reason::Unavailable,
+        Reason::MethodNotAllowed,
+        Reason::NotAcceptable,
+        Reason::BodyTooSlow,
+        Reason::BodyTooLarge,
+        Reason::UnsupportedMediaType,
+        Reason::TooManyHeaders,
+        Reason::Other,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Invalid => "invalid",
+            Reason::Unauthenticated => "unauthenticated",
+            Reason::Forbidden => "forbidden",
+            Reason::NotFound => "not_found",
+            Reason::Draining => "draining",
+            Reason::Unavailable => "unavailable",
+            Reason::MethodNotAllowed => "method_not_allowed",
+            Reason::NotAcceptable => "not_acceptable",
+            Reason::BodyTooSlow => "body_too_slow",
+            Reason::BodyTooLarge => "body_too_large",
+            Reason::UnsupportedMediaType => "unsupported_media_type",
+            Reason::TooManyHeaders => "too_many_headers",
+            Reason::Other => "other",
+        }
+    }
+
+    const fn of(code: Code) -> Reason {
+        match code {
+            Code::Invalid => Reason::Invalid,
+            Code::Unauthenticated => Reason::Unauthenticated,
+            Code::Forbidden => Reason::Forbidden,
+            Code::NotFound => Reason::NotFound,
+            Code::Unavailable => Reason::Unavailable,
+            _ => Reason::Other,
+        }
+    }
+}
+
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What a rate limit may count by.
+const SCOPES: [&str; 3] = ["calls", "principal", "tenant"];
+
 /// A "no" with its status and headers.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
     failure: Failure,
+    /// None where a command was reached.
+    reason: Option<Reason>,
     header: Option<(HeaderName, HeaderValue)>,
     close: bool,
 }
@@ -29,6 +101,7 @@ impl From<Failure> for Refusal {
         Refusal {
             status: status_of(failure.code),
             failure,
+            reason: None,
             header: None,
             close: false,
         }
@@ -38,14 +111,24 @@ impl From<Failure> for Refusal {
 impl Refusal {
     /// A failure that the gateway found before anything ran.
     pub(crate) fn before(failure: Failure) -> Self {
-        failure.with_executed(Executed::No).into()
+        let reason = Reason::of(failure.code);
+        Refusal {
+            reason: Some(reason),
+            ..failure.with_executed(Executed::No).into()
+        }
     }
 
-    fn http(status: StatusCode, failure: Failure) -> Self {
+    fn http(status: StatusCode, reason: Reason, failure: Failure) -> Self {
         Refusal {
             status,
+            reason: Some(reason),
             ..Refusal::before(failure)
         }
+    }
+
+    /// Why nothing was reached; none where a command was.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.reason
     }
 
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -68,7 +151,7 @@ impl Refusal {
     pub(crate) fn method_not_allowed(allow: &HeaderValue) -> Self {
         let methods = allow.to_str().unwrap_or_default();
         let failure = Failure::invalid(format!("this path takes {methods}"));
-        Refusal::http(StatusCode::METHOD_NOT_ALLOWED, failure).header(ALLOW, allow.clone())
+        Refusal::http(StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed, failure).header(ALLOW, allow.clone())
     }
 
     /// 401: the caller did not say who it is.
@@ -79,47 +162,68 @@ impl Refusal {
     /// 406: the caller takes no JSON.
     pub(crate) fn not_acceptable() -> Self {
         let failure = Failure::invalid("this path answers application/json, which the accept header excludes");
-        Refusal::http(StatusCode::NOT_ACCEPTABLE, failure)
+        Refusal::http(StatusCode::NOT_ACCEPTABLE, Reason::NotAcceptable, failure)
     }
 
     /// 408: the body came too slowly.
     pub(crate) fn body_too_slow(limit: Duration) -> Self {
         let text = format!("the body did not arrive within {limit:?}");
-        Refusal::http(StatusCode::REQUEST_TIMEOUT, Failure::timeout(text)).closing()
+        Refusal::http(StatusCode::REQUEST_TIMEOUT, Reason::BodyTooSlow, Failure::timeout(text)).closing()
     }
 
     /// 413: the body is too large.
     pub(crate) fn body_too_large(limit: usize) -> Self {
         let failure = Failure::invalid(format!("the body is larger than {limit} bytes"))
             .with_details(serde_json::json!({ "limit_bytes": limit }));
-        Refusal::http(StatusCode::PAYLOAD_TOO_LARGE, failure)
+        Refusal::http(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge, failure)
     }
 
     /// 415: the body is no JSON by its own account.
     pub(crate) fn not_json() -> Self {
         let failure = Failure::invalid("the body must be JSON, and its content-type application/json");
-        Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure)
+        Refusal::http(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Reason::UnsupportedMediaType,
+            failure,
+        )
     }
 
     /// 415: the body is compressed.
     pub(crate) fn encoded() -> Self {
         let failure = Failure::invalid("the body must not be compressed");
-        Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, failure)
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        Refusal::http(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Reason::UnsupportedMediaType,
+            failure,
+        )
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+    }
+
+    /// 431: there are too many headers.
+    pub(crate) fn too_many_headers(limit: usize) -> Self {
+        let failure = Failure::invalid(format!("a request has at most {limit} headers"));
+        Refusal::http(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Reason::TooManyHeaders,
+            failure,
+        )
     }
 
     /// 503: the node drains.
     pub(crate) fn draining() -> Self {
-        Refusal::before(Failure::unavailable("this node is shutting down")).closing()
+        let failure = Failure::unavailable("this node is shutting down");
+        Refusal::http(StatusCode::SERVICE_UNAVAILABLE, Reason::Draining, failure).closing()
     }
 
     pub(crate) fn into_answer(self) -> Answer {
         let retry_after = self.retry_after();
+        let rate_limit = self.rate_limit(retry_after);
         let Refusal {
             status,
             failure,
             header,
             close,
+            ..
         } = self;
         let mut answer = answer::json(status, &Problem::new(status, failure));
         let headers = answer.headers_mut();
@@ -129,6 +233,10 @@ impl Refusal {
         }
         if let Some(after) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(after));
+        }
+        if let Some((policy, limit)) = rate_limit {
+            headers.insert(RATE_LIMIT_POLICY, policy);
+            headers.insert(RATE_LIMIT, limit);
         }
         if let Some((name, value)) = header {
             headers.insert(name, value);
@@ -154,9 +262,62 @@ impl Refusal {
     }
 }
 
+/// A rate limit as draft-ietf-httpapi-ratelimit-headers writes it.
+impl Refusal {
+    /// The limit that was reached and what is left of it, where the details tell of one.
+    fn rate_limit(&self, retry_after: Option<u64>) -> Option<(HeaderValue, HeaderValue)> {
+        if self.failure.code != Code::Exhausted {
+            return None;
+        }
+        let details = self.failure.details.as_ref()?;
+        let scope = details.get("scope")?.as_str()?;
+        // The names go into a header: only those that are known.
+        let scope = SCOPES.into_iter().find(|known| *known == scope)?;
+        let quota = details.get("limit")?.as_u64()?;
+        let window = details.get("window_ms")?.as_u64()?.div_ceil(1_000).max(1);
+        let again = retry_after?;
+        let policy = HeaderValue::try_from(format!("\"{scope}\";q={quota};w={window}")).ok()?;
+        let limit = HeaderValue::try_from(format!("\"{scope}\";r=0;t={again}")).ok()?;
+        Some((policy, limit))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_counted_at_their_own_place() {
+        for (at, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at, "{}", reason.as_str());
+        }
+    }
+
+    #[test]
+    fn who_is_over_a_limit_learns_which() {
+        let told = |details: serde_json::Value| {
+            let answer = Refusal::from(Failure::exhausted("too fast").with_details(details)).into_answer();
+            let text = |name| {
+                answer
+                    .headers()
+                    .get(name)
+                    .map(|value: &HeaderValue| value.to_str().expect("text").to_owned())
+            };
+            text(RATE_LIMIT_POLICY).zip(text(RATE_LIMIT))
+        };
+        let limit = serde_json::json!({ "retry_after_ms": 1_200, "limit": 5, "window_ms": 1_500, "scope": "tenant" });
+        let expected = ("\"tenant\";q=5;w=2".to_owned(), "\"tenant\";r=0;t=2".to_owned());
+        assert_eq!(told(limit.clone()), Some(expected));
+        for (name, value) in [
+            ("limit", serde_json::json!(null)),
+            ("scope", serde_json::json!("a\r\nb: c")),
+        ] {
+            let mut other = limit.clone();
+            other[name] = value;
+            assert_eq!(told(other), None, "{name}");
+        }
+        assert_eq!(told(serde_json::json!({ "retry_after_ms": 1 })), None);
+    }
 
     #[test]
     fn who_is_refused_for_a_while_learns_for_how_long() {

@@ -14,6 +14,8 @@ use crate::shape::Shape;
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) address: AddressBuf,
+    /// Its place in [`Routes::paths`].
+    pub(crate) number: usize,
     pub(crate) method: Method,
     /// Whether callers need no authentication.
     pub(crate) public: bool,
@@ -28,15 +30,18 @@ pub(crate) struct Route {
 
 /// What stands at one path.
 #[derive(Debug)]
-struct Place {
-    routes: Vec<Route>,
-    allow: HeaderValue,
+pub(crate) struct Place {
+    /// At least one.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) allow: HeaderValue,
 }
 
 /// All routes of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     places: matchit::Router<Place>,
+    /// The whole path of every route as it is declared, by its number.
+    pub(crate) paths: Vec<String>,
 }
 
 /// What a request asks for.
@@ -45,9 +50,9 @@ pub(crate) enum Found<'r, 'p> {
     /// A command, with the raw values of its path's segments.
     Command(&'r Route, Vec<&'p str>),
     /// Only the methods of the path.
-    Methods(&'r HeaderValue),
+    Methods(&'r Place),
     /// The path takes other methods.
-    WrongMethod(&'r HeaderValue),
+    WrongMethod(&'r Place),
     Nothing,
 }
 
@@ -59,14 +64,17 @@ impl Routes {
     pub(crate) fn new(contracts: &[CommandContract]) -> Result<Routes, Vec<String>> {
         let mut places: BTreeMap<String, Vec<Route>> = BTreeMap::new();
         let mut problems = Vec::new();
+        let mut routes = Routes::default();
         for contract in contracts {
-            match route_of(contract) {
-                Ok(Some((template, route))) => places.entry(template).or_default().push(route),
+            match route_of(contract, routes.paths.len()) {
+                Ok(Some((template, path, route))) => {
+                    routes.paths.push(path);
+                    places.entry(template).or_default().push(route);
+                }
                 Ok(None) => {}
                 Err(problem) => problems.push(format!("the route of {} {problem}", contract.address)),
             }
         }
-        let mut routes = Routes::default();
         for (template, at_place) in places {
             let names: Vec<String> = at_place.iter().map(|route| route.address.to_string()).collect();
             let place = Place {
@@ -90,12 +98,12 @@ impl Routes {
         };
         let place = matched.value;
         if method == Method::OPTIONS {
-            return Found::Methods(&place.allow);
+            return Found::Methods(place);
         }
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match place.routes.iter().find(|route| route.method == *method) {
             Some(route) => Found::Command(route, matched.params.iter().map(|(_, value)| value).collect()),
-            None => Found::WrongMethod(&place.allow),
+            None => Found::WrongMethod(place),
         }
     }
 }
@@ -111,8 +119,8 @@ fn allow_of(routes: &[Route]) -> HeaderValue {
     HeaderValue::from_str(&methods.join(", ")).expect("the names of methods are header values")
 }
 
-/// The route of a contract with the template of its path.
-fn route_of(contract: &CommandContract) -> Result<Option<(String, Route)>, String> {
+/// The route of a contract with the template of its path, for the matcher and for people.
+fn route_of(contract: &CommandContract, number: usize) -> Result<Option<(String, String, Route)>, String> {
     let Some(http) = &contract.http else { return Ok(None) };
     let shape = Shape::of(contract.input);
     let template = template(contract.address.service().version(), http.path)?;
@@ -132,6 +140,7 @@ fn route_of(contract: &CommandContract) -> Result<Option<(String, Route)>, Strin
     let method = Method::from_bytes(http.method.as_str().as_bytes()).expect("every method of a route is one of HTTP");
     let route = Route {
         address: contract.address.into(),
+        number,
         method,
         public: http.public,
         status,
@@ -139,7 +148,8 @@ fn route_of(contract: &CommandContract) -> Result<Option<(String, Route)>, Strin
         names,
         shape,
     };
-    Ok(Some((template, route)))
+    let path = format!("/api/v{}{}", contract.address.service().version(), http.path);
+    Ok(Some((template, path, route)))
 }
 
 /// The whole path, with positions in place of names.

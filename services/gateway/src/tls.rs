@@ -44,6 +44,14 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, St
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Says whether a gateway could serve TLS with the certificates and the key of two files, in PEM.
+///
+/// # Errors
+/// What is wrong, and with which file: the text with which a node would refuse to start.
+pub fn check_tls(certificate: &Path, key: &Path) -> Result<(), String> {
+    acceptor(certificate, key).map(drop)
+}
+
 /// The certificates in a file, the first one first.
 ///
 /// # Errors

@@ -20,6 +20,12 @@ pub enum ClientError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Certificates that were to be trusted cannot be used: correct the file.
+    #[error("{problem}")]
+    Trust {
+        /// What is wrong, and with which file.
+        problem: String,
+    },
     /// The node cannot be reached: see whether it runs, and whether it listens there. Nothing was executed.
     #[error("cannot reach the node at {at}: {source}")]
     Unreachable {
@@ -72,7 +78,7 @@ impl ClientError {
     pub fn failure(&self) -> Failure {
         let text = self.to_string();
         match self {
-            ClientError::Url { .. } => Failure::invalid(text).with_executed(Executed::No),
+            ClientError::Url { .. } | ClientError::Trust { .. } => Failure::invalid(text).with_executed(Executed::No),
             ClientError::Unreachable { .. } => Failure::unavailable(text).with_executed(Executed::No),
             ClientError::Lost { .. } => Failure::unavailable(text).with_executed(Executed::Unknown),
             ClientError::Late { .. } => Failure::timeout(text).with_executed(Executed::Unknown),

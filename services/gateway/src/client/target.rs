@@ -10,6 +10,8 @@ pub(crate) struct Target {
     /// As one connects to it: without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Whether it is reached over TLS.
+    pub(crate) secure: bool,
     /// As the Host header and people name it.
     pub(crate) authority: String,
 }
@@ -20,12 +22,13 @@ impl Target {
             url: url.to_owned(),
             problem,
         };
-        let uri: Uri = url.parse().map_err(|_| wrong("expected http://host:port"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(wrong("nodes are reached over http, not https")),
-            _ => return Err(wrong("expected http://host:port")),
-        }
+        const EXPECTED: &str = "expected http://host:port or https://host:port";
+        let uri: Uri = url.parse().map_err(|_| wrong(EXPECTED))?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong(EXPECTED)),
+        };
         let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
         if authority.as_str().contains('@') {
             return Err(wrong("it has a user in it: give a token instead"));
@@ -40,11 +43,13 @@ impl Target {
             .and_then(|rest| rest.strip_prefix(':'))
         {
             Some(port) => port.parse().map_err(|_| wrong("its port is no number up to 65535"))?,
+            None if secure => 443,
             None => 80,
         };
         Ok(Target {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port,
+            secure,
             authority: format!("{host}:{port}"),
         })
     }
@@ -61,7 +66,8 @@ mod tests {
             ("http://localhost:8080/", Some(("localhost", 8080))),
             ("http://[::1]:9", Some(("::1", 9))),
             ("http://shop.example", Some(("shop.example", 80))),
-            ("https://shop.example", None),
+            ("https://shop.example", Some(("shop.example", 443))),
+            ("https://127.0.0.1:8443", Some(("127.0.0.1", 8443))),
             ("shop.example:80", None),
             ("nats://shop.example", None),
             ("http://", None),

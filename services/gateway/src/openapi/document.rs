@@ -3,6 +3,7 @@
 //! Schemas stay JSON values, as schemars makes them. Maps keep the order in which they are put together, so that the
 //! document of the same services is the same text everywhere.
 
+use roadshow_services::Code;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -215,6 +216,9 @@ pub(crate) struct Response {
     pub(crate) headers: Ordered<RefOr<Header>>,
     #[serde(skip_serializing_if = "Ordered::is_empty")]
     pub(crate) content: Ordered<MediaType>,
+    /// The failure that it is, with when the command itself answers it.
+    #[serde(skip)]
+    pub(crate) failure: Option<(Code, Vec<String>)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

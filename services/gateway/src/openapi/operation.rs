@@ -98,6 +98,7 @@ impl Described<'_> {
                 description: meaning(status).to_owned(),
                 headers: refer(&["x-request-id", "x-correlation-id", "traceparent"]),
                 content,
+                failure: None,
             };
             responses.push(status.to_string(), RefOr::Here(response));
         };

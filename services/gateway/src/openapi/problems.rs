@@ -113,6 +113,7 @@ impl Trouble {
             description,
             headers: headers_of(self),
             content: Ordered::one(PROBLEM_JSON, MediaType { schema, examples }),
+            failure: Some((self.code(), declared.iter().map(|when| (*when).to_owned()).collect())),
         }
     }
 }
