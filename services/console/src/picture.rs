@@ -193,11 +193,11 @@ mod tests {
         let expected = [
             "shop-1  ● ready, up 1m01s  ·  2 ready, 1 backing off  ·  12 restarts",
             "",
-            "NAME          KIND      STATE               INC  RESTARTS     UP  LAST FAILURE",
-            "node          node      ● ready               -         0  1m01s",
-            "├─ router     router    ● ready               1         0   1.5s",
-            "└─ services   services  ● ready               1         0  1d01h",
-            "   └─ user.1  service   ↻ backing off, 20ms  12        12      -  the factory failed: no route",
+            "NAME          KIND      STATE                INC  RESTARTS     UP  LAST FAILURE",
+            "node          node      ● ready                -         0  1m01s",
+            "├─ router     router    ● ready                1         0   1.5s",
+            "└─ services   services  ● ready                1         0  1d01h",
+            "   └─ user.1  service   ↻ backing off, 20ms   12        12      -  the factory failed: no route",
         ];
         assert_eq!(draw(&tree(), &Paper::default()), expected);
     }
@@ -245,12 +245,12 @@ mod tests {
         let expected = [
             "shop-1  ● ready, up 1m01s  ·  2 ready, 1 backing off  ·  12 restarts",
             "",
-            "NAME          KIND      STATE               INC  RESTARTS     UP",
-            "node          node      ● ready               -         0  1m01s",
-            "├─ router     router    ● ready               1         0   1.5s",
-            "└─ services   services  ● ready               1         0  1d01h",
-            "   └─ user.1  service   ↻ backing off, 20ms  12        12      -",
-            "           the factory failed: no route",
+            "NAME          KIND      STATE                INC  RESTARTS     UP",
+            "node          node      ● ready                -         0  1m01s",
+            "├─ router     router    ● ready                1         0   1.5s",
+            "└─ services   services  ● ready                1         0  1d01h",
+            "   └─ user.1  service   ↻ backing off, 20ms   12        12      -",
+            "        the factory failed: no route",
         ];
         assert_eq!(draw(&tree(), &paper), expected);
     }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
-use roadshow_services::{AddressBuf, CallOptions, EventNameBuf, Failure};
+use roadshow_services::{AddressBuf, CallOptions, EventNameBuf, Failure, TreeNode};
+use serde::Serialize;
 
 use crate::access;
 use crate::answer::{self, Answer};
@@ -42,12 +43,29 @@ impl Act<'_> {
     }
 }
 
+/// The supervision tree, and whose it is: ids in the tree are the same on every node.
+#[derive(Serialize)]
+struct NodeTree {
+    node: String,
+    #[serde(flatten)]
+    tree: TreeNode,
+}
+
+impl NodeTree {
+    fn of(door: &Door) -> Self {
+        Self {
+            node: door.node.id().to_owned(),
+            tree: door.node.tree(),
+        }
+    }
+}
+
 /// Answers a request below [`PREFIX`].
 pub(crate) async fn answer<'d>(
     door: &'d Door,
     peer: SocketAddr,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     visit: &mut Visit<'d>,
 ) -> Result<Answer, Refusal> {
     let act = act_of(parts.uri.path());
@@ -70,7 +88,7 @@ pub(crate) async fn answer<'d>(
         return Err(Refusal::method_not_allowed(&allow));
     }
     match act {
-        Act::Tree => Ok(answer::json(StatusCode::OK, &door.node.tree())),
+        Act::Tree => Ok(answer::json(StatusCode::OK, &NodeTree::of(door))),
         Act::Failures => Ok(answer::json(StatusCode::OK, &door.node.failures())),
         Act::Call(path) => call(door, path, parts, body, visit).await,
         Act::Emit(name) => emit(door, name, parts, body, visit).await,
@@ -96,7 +114,7 @@ async fn call(
     door: &Door,
     path: &str,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     visit: &mut Visit<'_>,
 ) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.split('/').collect();
@@ -116,7 +134,7 @@ async fn emit(
     door: &Door,
     name: &str,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     visit: &mut Visit<'_>,
 ) -> Result<Answer, Refusal> {
     let event: EventNameBuf = name.parse().map_err(invalid)?;
