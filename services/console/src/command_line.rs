@@ -10,7 +10,10 @@ use roadshow_services::config::{Setting, settings};
 
 use crate::bench::BenchArgs;
 use crate::call::CallArgs;
+use crate::doctor;
 use crate::emit::EmitArgs;
+use crate::new::NewArgs;
+use crate::openapi;
 use crate::service_flags::{ServiceFlags, add_all};
 use crate::tree::TreeArgs;
 
@@ -44,21 +47,17 @@ const STYLES: Styles = Styles::plain()
 /// Two flags of one name: the services that bring them cannot be together.
 pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Command, String> {
     let up = add_all(up(name), flags)?;
-    let openapi = add_all(
-        defining("openapi", "Print the OpenAPI document of the commands with a route"),
-        flags,
-    )?;
+    let openapi = defining("openapi", "Print the OpenAPI document of the commands with a route");
+    let openapi = add_all(openapi::with_flags(openapi, name), flags)?;
     let asyncapi = add_all(
         defining("asyncapi", "Print the AsyncAPI document of all commands and events"),
         flags,
     )?;
-    let doctor = add_all(
-        defining(
-            "doctor",
-            "Check settings, definitions and surroundings, and say what to change",
-        ),
-        flags,
-    )?;
+    let doctor = defining(
+        "doctor",
+        "Check settings, definitions and surroundings, and say what to change",
+    );
+    let doctor = add_all(doctor::with_flags(doctor, name), flags)?;
     Ok(Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -73,7 +72,7 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
         .subcommand(openapi)
         .subcommand(asyncapi)
         .subcommand(doctor)
-        .subcommand(Command::new("new").about("Write a project with one service"))
+        .subcommand(new(name))
         .subcommand(Command::new("completions").about("Print a script that completes this command line in a shell"))
         .subcommand(with::<BenchArgs>(
             "bench",
@@ -173,6 +172,14 @@ fn emit(name: &str) -> Command {
     with::<EmitArgs>("emit", "Publish an event").after_help(examples)
 }
 
+fn new(name: &str) -> Command {
+    let examples = format!(
+        "Example: {name} new shop && cd shop && cargo run -- up\n\nExit codes: 0 written, 1 the folder cannot be \
+         written to or is not empty, 2 wrong usage; but for 0 nothing was written."
+    );
+    with::<NewArgs>("new", "Write a project with one service, its tests and settings").after_help(examples)
+}
+
 fn tree(name: &str) -> Command {
     let examples = format!("Example: {name} tree --node http://127.0.0.1:9000\n\n{CLIENT_HELP}");
     with::<TreeArgs>(
@@ -209,7 +216,7 @@ mod tests {
     fn help_says_what_commands_do_and_not_what_types_are() {
         let help = Style::plain().of_clap(&command("shop", &[]).expect("a command line").render_help());
         assert!(
-            help.contains("call   Call a command") && !help.contains("arguments of"),
+            help.contains("  call ") && help.contains("  Call a command") && !help.contains("arguments of"),
             "{help}"
         );
     }

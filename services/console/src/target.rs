@@ -27,6 +27,14 @@ pub(crate) struct TargetArgs {
 }
 
 impl TargetArgs {
+    /// The node at a URL.
+    pub(crate) fn at(node: String) -> Self {
+        TargetArgs {
+            node: Some(node),
+            event_bridge: None,
+        }
+    }
+
     /// The node's client. Nothing is sent yet.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Signals are taken before anything starts. What they mean depends on how far the node is: while it starts, the first
 //! one gives up the start; afterwards it begins the drain.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ fn install_recorder(node: &Node) {
 
 /// Everything that can be wrong without any I/O but the configuration's.
 fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), End> {
+    let name = app.name;
     let Prepared {
         builder,
         resolved,
@@ -81,7 +83,7 @@ fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), En
     if !problems.is_empty() {
         return Err(prepared::wrong_settings(problems.into_iter()));
     }
-    let gateway = gateway(&resolved).map_err(|problem| end::wrong_usage(&problem))?;
+    let gateway = gateway(name, &resolved).map_err(|problem| end::wrong_usage(&problem))?;
     log::install(&resolved).map_err(|problem| end::wrong_usage(&problem))?;
     for variable in resolved.ignored_variables() {
         info!(variable, "passed over: Kubernetes makes it, it is no setting");
@@ -94,14 +96,21 @@ fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), En
 }
 
 /// The gateway that the settings describe, if it is to listen.
-fn gateway(resolved: &Resolved) -> Result<Option<Gateway>, String> {
-    let settings = resolved.settings();
-    let HttpListen::At(address) = settings.http else {
+fn gateway(name: &str, resolved: &Resolved) -> Result<Option<Gateway>, String> {
+    let HttpListen::At(address) = resolved.settings().http else {
         return Ok(None);
     };
+    gateway_at(address, name, resolved).map(Some)
+}
+
+/// The gateway that the settings describe, wherever it listens. Its documents bear the name of the application.
+pub(crate) fn gateway_at(address: SocketAddr, name: &str, resolved: &Resolved) -> Result<Gateway, String> {
+    let settings = resolved.settings();
     let told = &settings.gateway;
     let mut gateway = Gateway::new(address)
+        .about(name, env!("CARGO_PKG_VERSION"))
         .access_log(told.access_log)
+        .docs(told.docs)
         .connections(NonZeroUsize::new(told.connections).unwrap_or(NonZeroUsize::MIN))
         .header_timeout(told.header_timeout)
         .body_timeout(told.body_timeout)
@@ -117,7 +126,7 @@ fn gateway(resolved: &Resolved) -> Result<Option<Gateway>, String> {
         let cors = Cors::origins(&told.cors_origins).map_err(|problem| format!("gateway.cors_origins: {problem}"))?;
         gateway = gateway.cors(cors);
     }
-    Ok(Some(gateway))
+    Ok(gateway)
 }
 
 fn announce(node: &Node) {

@@ -157,6 +157,17 @@ impl NodeClient {
         }
     }
 
+    /// The document of the node's declared routes: OpenAPI 3.1 as JSON, or as YAML.
+    ///
+    /// # Errors
+    /// As [`NodeClient::call`].
+    pub async fn openapi(&self, yaml: bool) -> Result<String, ClientError> {
+        let path = if yaml { "/openapi.yaml" } else { "/openapi.json" };
+        let answer = self.get(path).await?;
+        let body = self.good(answer)?;
+        String::from_utf8(body.into()).map_err(|_| self.stranger("its document is not in UTF-8"))
+    }
+
     /// What the node has counted, as Prometheus text.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ mod connection;
 mod cors;
 mod docs_page;
 mod door;
+mod form;
 mod gateway;
 mod health;
 mod input;

@@ -22,13 +22,13 @@ use std::time::Duration;
 
 use roadshow_services::{Method, NodeLimits, ServiceContract};
 use serde::Serialize;
-use serde_json::Value;
 
-use document::{Components, Info, Operation, Ordered, PathItem, Server, Tag};
+pub(crate) use document::{Components, MediaType, Operation, Ordered, Parameter, Place, RefOr, Response};
+use document::{Info, PathItem, Server, Tag};
 use operation::Described;
 use schemas::{Schemas, ServiceSchemas};
 pub use security::SecurityScheme;
-pub(crate) use served::Documents;
+pub(crate) use served::{Documents, tag_of, tagged};
 
 /// The version of OpenAPI that documents are written in.
 const VERSION: &str = "3.1.0";
@@ -275,10 +275,4 @@ fn tags(described: &[Described<'_>]) -> Vec<Tag> {
         }
     }
     tags
-}
-
-/// A schema by what a reference to it says.
-pub(crate) fn definition<'a>(components: &'a Components, schema: &Value) -> Option<(&'a str, &'a Value)> {
-    let name = schema.get("$ref")?.as_str()?.rsplit('/').next()?;
-    components.schemas.iter().find(|(known, _)| *known == name)
 }

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
 
 use crate::answer::{self, Answer, JSON};
+use crate::docs_page::DocsPage;
 use crate::openapi::OpenApi;
 
 /// The media type of YAML (RFC 9512).
@@ -16,10 +17,11 @@ const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 /// Kept, but asked for again every time: a node may come back with other commands.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What `/openapi.json` and `/openapi.yaml` answer.
+/// What `/openapi.json`, `/openapi.yaml` and `/docs` answer.
 pub(crate) struct Documents {
     json: Document,
     yaml: Document,
+    page: DocsPage,
 }
 
 impl fmt::Debug for Documents {
@@ -29,10 +31,12 @@ impl fmt::Debug for Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(document: &OpenApi) -> Self {
+    /// Renders all of them. `secure`: the node is reached over HTTPS.
+    pub(crate) fn new(document: &OpenApi, secure: bool) -> Self {
         Documents {
             json: Document::new(document.to_json(), JSON),
             yaml: Document::new(document.to_yaml(), YAML),
+            page: DocsPage::new(document, secure),
         }
     }
 
@@ -42,6 +46,10 @@ impl Documents {
 
     pub(crate) fn yaml(&self, parts: &Parts) -> Answer {
         self.yaml.answer(&parts.headers)
+    }
+
+    pub(crate) fn page(&self, parts: &Parts) -> Answer {
+        self.page.answer(parts)
     }
 }
 
