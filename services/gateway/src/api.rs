@@ -30,7 +30,7 @@ pub(crate) async fn answer<'d>(
     door: &'d Door,
     peer: SocketAddr,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     visit: &mut Visit<'d>,
 ) -> Result<Answer, Refusal> {
     let (route, values) = match door.routes.find(&parts.method, parts.uri.path()) {

@@ -42,7 +42,7 @@ impl BodyLimits {
     pub(crate) async fn read_json(
         &self,
         headers: &HeaderMap,
-        body: Incoming,
+        body: &mut Incoming,
         strict: bool,
     ) -> Result<ReadBody, Refusal> {
         let empty = body.is_end_stream();
@@ -56,7 +56,7 @@ impl BodyLimits {
     }
 
     /// Reads a body, whatever it is.
-    pub(crate) async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<ReadBody, Refusal> {
+    pub(crate) async fn read(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<ReadBody, Refusal> {
         if body.is_end_stream() {
             return Ok(ReadBody {
                 bytes: Bytes::new(),
@@ -74,7 +74,7 @@ impl BodyLimits {
             .unwrap_or_else(|_| Err(Refusal::body_too_slow(self.timeout)))
     }
 
-    async fn collect(&self, headers: &HeaderMap, mut body: Incoming) -> Result<ReadBody, Refusal> {
+    async fn collect(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<ReadBody, Refusal> {
         let mut bytes = BytesMut::new();
         let mut held: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
@@ -110,7 +110,7 @@ impl BodyLimits {
     }
 
     /// The refusal of a body that is too large, once the client has likely stopped sending it.
-    async fn too_large(&self, headers: &HeaderMap, mut body: Incoming, mut seen: usize) -> Refusal {
+    async fn too_large(&self, headers: &HeaderMap, body: &mut Incoming, mut seen: usize) -> Refusal {
         let refusal = Refusal::body_too_large(self.bytes_max);
         let most = self.bytes_max.saturating_mul(THROWN_AWAY_MAX);
         // Who asks before sending gets the answer instead of the go-ahead.

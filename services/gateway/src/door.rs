@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Version};
 use hyper::body::Incoming;
@@ -20,7 +20,6 @@ use crate::answer::Answer;
 use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
 use crate::caller_headers::CORRELATION;
-use crate::connection::HEADERS_MAX;
 use crate::cors::Cors;
 use crate::health::Page;
 use crate::meters::Meters;
@@ -28,7 +27,7 @@ use crate::openapi::Documents;
 use crate::refusal::Refusal;
 use crate::routes::Routes;
 use crate::visit::{self, REQUEST_ID, Visit, request_id_of};
-use crate::{access_log, admin, api};
+use crate::{access_log, admin, api, form};
 
 /// A browser that has been here over HTTPS comes back over nothing else, for two years.
 const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=63072000");
@@ -63,9 +62,9 @@ impl Door {
     /// has started then still runs to its end.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let mut visit = Visit::new(self.meters.nowhere());
-        let answered = AssertUnwindSafe(self.route(peer, &parts, body, &mut visit))
+        let answered = AssertUnwindSafe(self.route(peer, &parts, &mut body, &mut visit))
             .catch_unwind()
             .await;
         let mut answer = match answered {
@@ -83,6 +82,7 @@ impl Door {
                     .into_answer()
             }
         };
+        form::leave(&parts, &mut body, &mut answer).await;
         self.complete(&mut answer, &parts, &visit);
         let took = begun.elapsed();
         self.meters.answer(visit.meter, &parts.method, answer.status(), took);
@@ -101,10 +101,12 @@ impl Door {
         &'d self,
         peer: SocketAddr,
         parts: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
         visit: &mut Visit<'d>,
     ) -> Result<Answer, Refusal> {
-        check_head(parts)?;
+        if let Some(answer) = form::check(parts)? {
+            return Ok(answer);
+        }
         let path = parts.uri.path();
         if let Some(page) = Page::at(path) {
             visit.meter = self.meters.place(path);
@@ -145,36 +147,4 @@ impl Door {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
-}
-
-/// What hyper has not checked yet about a request's head.
-fn check_head(parts: &Parts) -> Result<(), Refusal> {
-    // hyper counts the headers of HTTP/1 itself.
-    if parts.headers.len() > HEADERS_MAX {
-        return Err(Refusal::too_many_headers(HEADERS_MAX));
-    }
-    check_host(parts)
-}
-
-/// A request names one host: HTTP/1.1 in one Host header, HTTP/2 in its target, with which a header must then agree. With
-/// none or several it may mean different things to different readers.
-fn check_host(parts: &Parts) -> Result<(), Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let clear = match (hosts.next(), hosts.next(), parts.version) {
-        (_, Some(_), _) => false,
-        (Some(host), None, Version::HTTP_2) => parts
-            .uri
-            .authority()
-            .is_none_or(|authority| authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())),
-        (None, None, Version::HTTP_2) => parts.uri.authority().is_some(),
-        (None, None, Version::HTTP_11) => false,
-        _ => true,
-    };
-    if clear {
-        return Ok(());
-    }
-    Err(Refusal::before(Failure::invalid(
-        "a request has one host header, which agrees with its target",
-    ))
-    .closing())
 }

@@ -68,9 +68,9 @@ fn given(route: &Route, values: &[&str], query: &str) -> Result<BTreeMap<String,
         let (name, value) = (decoded(&name.replace('+', " "))?, decoded(&value.replace('+', " "))?);
         if route.names.contains(&name.as_str()) {
             if given.get(&name).is_some_and(|texts: &Vec<String>| texts[0] != value) {
-                return Err(Failure::invalid(format!(
-                    "{name} differs between the path and the query"
-                )));
+                let mut violations = Violations::default();
+                violations.add(name, "differs between the path and the query");
+                violations.into_result()?;
             }
             continue;
         }

@@ -209,6 +209,12 @@ impl Refusal {
         )
     }
 
+    /// 501: the body comes in a coding other than chunks.
+    pub(crate) fn unknown_coding() -> Self {
+        let failure = Failure::invalid("the transfer-encoding of a body must be chunked, and nothing else");
+        Refusal::http(StatusCode::NOT_IMPLEMENTED, Reason::Other, failure).closing()
+    }
+
     /// 503: the node drains.
     pub(crate) fn draining() -> Self {
         let failure = Failure::unavailable("this node is shutting down");
