@@ -3,12 +3,17 @@
 mod admin;
 mod calls;
 mod client;
+mod cors;
 mod drain;
 mod hang_up;
+mod http2;
+mod http2_limits;
 mod noise;
 mod routes;
 mod slow;
 mod stage;
 mod start;
 mod table;
+mod tls;
+mod told;
 mod wire;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use futures_util::future::BoxFuture;
 use roadshow_gateway::{Authenticate, Caller, Gateway, RequestHead};
 use roadshow_services::{
     Address, Code, Command, CommandHandler, Context, Event, EventHandler, EventName, Failure, Method, Node, Outcome,
-    Service, ServiceId, Validate, Violations,
+    RateLimit, Service, ServiceId, Validate, Violations,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,7 @@ command!(Wait { #[serde(default)] then: String } => String, "wait");
 command!(Linger {} => (), "linger");
 command!(Blob { bytes: usize } => String, "blob");
 command!(Touch {} => (), "touch");
+command!(Scarce {} => (), "scarce");
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct User {
@@ -230,6 +232,12 @@ impl CommandHandler<Touch> for Stage {
     }
 }
 
+impl CommandHandler<Scarce> for Stage {
+    async fn handle(&self, _input: Scarce, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 impl EventHandler<Heard> for Stage {
     async fn receive(&self, _event: &Heard, _ctx: &Context) -> Outcome {
         self.0.note(&self.0.heard);
@@ -254,6 +262,10 @@ fn stage(props: &Arc<Props>) -> impl roadshow_services::AnyService {
     .command::<Linger>(|c| c.http(Method::Post, "/linger").public().concurrency(1))
     .command::<Blob>(|c| c.http(Method::Get, "/blob").public())
     .command::<Touch>(|c| c.http(Method::Delete, "/touch").public())
+    .command::<Scarce>(|c| {
+        let limit = RateLimit::per_minute(NonZeroU32::MIN);
+        c.http(Method::Post, "/scarce").public().rate_limit(limit)
+    })
     .subscribe::<Heard>(|s| s)
 }
 
