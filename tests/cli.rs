@@ -8,6 +8,8 @@
 mod bench;
 #[path = "cli/clients.rs"]
 mod clients;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/ledger.rs"]
 mod ledger;
 #[path = "cli/logs.rs"]

@@ -1,18 +1,24 @@
-//! What `up` does with a service that does not start, on the example program `unready`.
+//! What `up` does with a service that does not start, on the example program `unready`, and what `doctor` says of
+//! `tangled`.
 
+mod doctor;
 mod program;
 
 use std::path::PathBuf;
 
 use program::Program;
 
-/// The example, which cargo builds beside the tests of this package.
-fn unready() -> PathBuf {
+/// An example, which cargo builds beside the tests of this package.
+fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let folder = test.parent().and_then(|deps| deps.parent()).expect("target folder");
     folder
         .join("examples")
-        .join(format!("unready{}", std::env::consts::EXE_SUFFIX))
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn unready() -> PathBuf {
+    example("unready")
 }
 
 #[test]
