@@ -12,9 +12,10 @@ use crate::call::{self, CallArgs};
 use crate::command_line;
 use crate::emit::{self, EmitArgs};
 use crate::end::{self, End};
+use crate::new::{self, NewArgs};
 use crate::service_flags::{IntoServices, ServiceFlags};
 use crate::tree::{self, TreeArgs};
-use crate::{asyncapi, completions, doctor, new, openapi, up};
+use crate::{asyncapi, completions, doctor, openapi, up};
 
 /// The application `name`, to be given its services.
 ///
@@ -127,11 +128,11 @@ impl App {
             "openapi" => Box::pin(openapi::run(self, matches)).await,
             "asyncapi" => Box::pin(asyncapi::run(self, matches)).await,
             "doctor" => Box::pin(doctor::run(self, matches)).await,
-            "new" => Box::pin(new::run(self, matches)).await,
             "completions" => Box::pin(completions::run(self, matches)).await,
             "call" => with::<CallArgs, _>(matches, async |args| call::run(args).await).await,
             "emit" => with::<EmitArgs, _>(matches, async |args| emit::run(args).await).await,
             "tree" => with::<TreeArgs, _>(matches, async |args| tree::run(args).await).await,
+            "new" => with::<NewArgs, _>(matches, async |args| new::run(&args)).await,
             "bench" => with::<BenchArgs, _>(matches, async |args| End::Code(bench::run(args).await)).await,
             other => end::wrong_usage(&format!("there is no command {other}")),
         }
