@@ -125,6 +125,7 @@ async fn call(
     before_any(door, parts)?;
     let options = trusted_options(door, parts, visit)?;
     let read = door.bodies.read_json(&parts.headers, body, true).await?;
+    visit.is_heard();
     let answer = api::call(door, &address, read.bytes, &options, StatusCode::OK).await;
     drop(read.held);
     Ok(answer)

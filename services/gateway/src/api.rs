@@ -69,6 +69,7 @@ pub(crate) async fn answer<'d>(
         return Err(Refusal::before(Failure::invalid(text)));
     };
     let input = input::merge(route, &values, parts.uri.query(), read.bytes).map_err(Refusal::before)?;
+    visit.is_heard();
     let answer = call(door, &route.address, input, &options, route.status).await;
     drop(read.held);
     Ok(answer)

@@ -30,6 +30,7 @@ use tracing::{debug, error};
 use crate::activity::{Activity, Overdue, Patience};
 use crate::answer_body::AnswerBody;
 use crate::door::Door;
+use crate::half_open::{HalfOpen, Heard};
 use crate::timed_stream::{Stalled, TimedStream};
 
 /// The largest head of a request, in bytes, and with it the buffer of an HTTP/1 connection.
@@ -117,19 +118,21 @@ impl Reception {
         closing: &CancellationToken,
     ) -> Result<(), Problem> {
         let activity = Activity::new(self.patience);
+        let heard = Heard::default();
         // It outlives the connection, which puts its streams there.
         let streams = OwnedStreams::default();
         let http = self.http(streams.0.clone());
         let visitor = Arc::new(Visitor {
             door: Arc::clone(&self.door),
             activity: Arc::clone(&activity),
+            heard: heard.clone(),
             peer,
         });
         let service = service_fn(move |request| {
             let visitor = Arc::clone(&visitor);
             async move { visitor.answer(request).await }
         });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(http.serve_connection(TokioIo::new(HalfOpen::new(stream, heard)), service));
         let mut polite = false;
         loop {
             let overdue = tokio::select! {
@@ -195,6 +198,7 @@ async fn farewell(
 struct Visitor {
     door: Arc<Door>,
     activity: Arc<Activity>,
+    heard: Heard,
     peer: SocketAddr,
 }
 
@@ -202,11 +206,11 @@ impl Visitor {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         if request.version() < Version::HTTP_2 {
             self.activity.is_simple();
-            let answer = self.door.answer(self.peer, request).await;
+            let answer = self.door.answer(self.peer, request, Some(&self.heard)).await;
             return Ok(answer.map(AnswerBody::whole));
         }
         let answering = self.activity.answer();
-        let answer = self.door.answer(self.peer, request).await;
+        let answer = self.door.answer(self.peer, request, None).await;
         if self.door.is_draining() {
             self.activity.ask_to_end();
         }

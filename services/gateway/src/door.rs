@@ -21,6 +21,7 @@ use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
 use crate::caller_headers::CORRELATION;
 use crate::cors::Cors;
+use crate::half_open::Heard;
 use crate::health::Page;
 use crate::meters::Meters;
 use crate::openapi::Documents;
@@ -60,10 +61,10 @@ impl fmt::Debug for Door {
 impl Door {
     /// Answers one request. Whatever goes wrong, there is an answer; the future may be dropped midway, and a handler that
     /// has started then still runs to its end.
-    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>, heard: Option<&Heard>) -> Answer {
         let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
-        let mut visit = Visit::new(self.meters.nowhere());
+        let mut visit = Visit::new(self.meters.nowhere(), heard);
         let answered = AssertUnwindSafe(self.route(peer, &parts, &mut body, &mut visit))
             .catch_unwind()
             .await;
@@ -82,6 +83,9 @@ impl Door {
                     .into_answer()
             }
         };
+        if let Some(heard) = heard {
+            heard.set(false);
+        }
         form::leave(&parts, &mut body, &mut answer).await;
         self.complete(&mut answer, &parts, &visit);
         let took = begun.elapsed();

@@ -46,6 +46,7 @@ mod docs_page;
 mod door;
 mod form;
 mod gateway;
+mod half_open;
 mod health;
 mod input;
 mod kind;

@@ -4,6 +4,7 @@ use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
 use roadshow_services::Identity;
 
+use crate::half_open::Heard;
 use crate::meters::Meter;
 
 /// The longest request id that is passed on, in bytes.
@@ -20,14 +21,24 @@ pub(crate) struct Visit<'d> {
     pub(crate) declared: bool,
     /// Who acts, where that is known and wanted.
     pub(crate) principal: Option<Box<str>>,
+    /// What the connection wants to know.
+    heard: Option<&'d Heard>,
 }
 
 impl<'d> Visit<'d> {
-    pub(crate) fn new(meter: &'d Meter) -> Self {
+    pub(crate) fn new(meter: &'d Meter, heard: Option<&'d Heard>) -> Self {
         Visit {
             meter,
             declared: false,
             principal: None,
+            heard,
+        }
+    }
+
+    /// Says that the whole request was read: what its caller has to wait for now is the answer.
+    pub(crate) fn is_heard(&self) {
+        if let Some(heard) = self.heard {
+            heard.set(true);
         }
     }
 }

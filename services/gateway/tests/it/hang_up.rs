@@ -99,3 +99,46 @@ async fn a_panicking_handler_is_answered_and_the_gateway_goes_on() {
     }
     staged.end().await;
 }
+
+#[tokio::test]
+async fn who_has_said_its_last_word_still_gets_its_answer() {
+    let staged = Staged::start().await;
+    let props = &staged.props;
+    let mut wire = Wire::connect(staged.at).await;
+    wire.send(post("/api/v1/wait", r#"{"then":"done"}"#)).await;
+    wire.finish_sending().await;
+    props.until("it starts", |props| props.started.load(SeqCst) == 1).await;
+    // Another request takes its time meanwhile, so that the end of the first has been seen.
+    assert_eq!(get(staged.at, "/api/v1/users/7").await.status, 200);
+    props.release.add_permits(1);
+    let answer = wire.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "\"done\""));
+    wire.closed().await;
+    staged.end().await;
+}
+
+#[tokio::test]
+async fn who_is_gone_for_sure_is_not_waited_for() {
+    let staged = Staged::start().await;
+    let props = &staged.props;
+    let mut wire = Wire::connect(staged.at).await;
+    // An answer that is not read makes the system reset the connection when it is closed.
+    wire.send("GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    wire.send(post("/api/v1/linger", "{}")).await;
+    props.until("it starts", |props| props.started.load(SeqCst) == 1).await;
+    let gone = std::time::Instant::now();
+    drop(wire);
+    props
+        .until("it learns that nobody waits", |props| props.cancelled.load(SeqCst) == 1)
+        .await;
+    assert!(
+        gone.elapsed() < std::time::Duration::from_millis(900),
+        "{:?}",
+        gone.elapsed()
+    );
+    props.release.add_permits(1);
+    props
+        .until("it finishes", |props| props.finished.load(SeqCst) == 1)
+        .await;
+    staged.end().await;
+}
