@@ -5,11 +5,13 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, ValueHint};
 use roadshow_services::config::{Setting, settings};
 
+use crate::asyncapi;
 use crate::bench::BenchArgs;
 use crate::call::CallArgs;
+use crate::completions::{self, Suggestions};
 use crate::doctor;
 use crate::emit::EmitArgs;
 use crate::new::NewArgs;
@@ -21,13 +23,28 @@ use crate::tree::TreeArgs;
 pub(crate) const CONFIG: &str = "config";
 
 const ABOUT: &str = "Runs services, and talks to those that run";
-const CLIENT_HELP: &str = "Exit codes: 0 done, 1 the call failed or the node cannot be reached (the problem as JSON on \
-                           stderr), 2 wrong usage.";
+const CLIENT_HELP: &str = "Environment: ROADSHOW_HTTP_TOKEN is the node's admin token, which a node asks for that is not on \
+                           this machine.\n\nExit codes: 0 done, 1 the call failed or the node cannot be reached (the \
+                           problem as JSON on stderr), 2 wrong usage.";
 const UP_HELP: &str = "Every setting can stand in the configuration file and in the environment too; flags beat the \
                        environment, which beats the file.\nSIGTERM or ctrl-c stops the node once it has finished what \
                        it began; a second one ends it at once.\n\nExit codes: 0 clean, 1 the node could not start or \
                        gave up, 2 wrong usage or settings, 3 something was killed or abandoned, 128+n at a second \
                        signal.";
+const WATCH_HELP: &str = "With --watch the picture is redrawn in place and what has just changed is marked with ▸; where \
+                          stdout is no terminal there is one picture per change, with --- between two. A node that goes \
+                          away is asked again until it is back. It ends with exit code 130 at ctrl-c, 143 at SIGTERM, \
+                          and 0 when nobody reads any more.";
+const ROOT_HELP: &str = "Data goes to stdout, everything else to stderr. Colours only where a terminal shows them; NO_COLOR \
+                         turns them off.";
+
+/// The commands as the help lists them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Run services", &["up", "doctor"]),
+    ("Talk to a node that runs", &["call", "emit", "tree"]),
+    ("Describe services", &["openapi", "asyncapi"]),
+    ("Begin, measure, complete", &["new", "bench", "completions"]),
+];
 
 /// The colours of help and complaints. They are always there: [`Style::of_clap`](crate::style::Style::of_clap) takes them
 /// off where nobody wants them.
@@ -49,16 +66,14 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
     let up = add_all(up(name), flags)?;
     let openapi = defining("openapi", "Print the OpenAPI document of the commands with a route");
     let openapi = add_all(openapi::with_flags(openapi, name), flags)?;
-    let asyncapi = add_all(
-        defining("asyncapi", "Print the AsyncAPI document of all commands and events"),
-        flags,
-    )?;
+    let asyncapi = defining("asyncapi", "Print the AsyncAPI document of all commands and events");
+    let asyncapi = add_all(asyncapi::with_flags(asyncapi, name), flags)?;
     let doctor = defining(
         "doctor",
         "Check settings, definitions and surroundings, and say what to change",
     );
     let doctor = add_all(doctor::with_flags(doctor, name), flags)?;
-    Ok(Command::new(name)
+    let whole = Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .styles(STYLES)
@@ -73,11 +88,31 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
         .subcommand(asyncapi)
         .subcommand(doctor)
         .subcommand(new(name))
-        .subcommand(Command::new("completions").about("Print a script that completes this command line in a shell"))
-        .subcommand(with::<BenchArgs>(
-            "bench",
-            "Measure this machine: calls, events, restarts, each beside its baseline",
-        )))
+        .subcommand(completions(name))
+        .subcommand(bench(name));
+    let listed = listed(&whole);
+    Ok(whole
+        .help_template(format!(
+            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{listed}\nOptions:\n{{options}}\n\n{{after-help}}"
+        ))
+        .after_help(ROOT_HELP))
+}
+
+/// The commands, each below the heading of its group.
+fn listed(whole: &Command) -> String {
+    let width = whole.get_subcommands().map(|command| command.get_name().len()).max();
+    let width = width.unwrap_or_default();
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        text.push_str(&format!("{heading}:\n"));
+        for command in names.iter().filter_map(|name| whole.find_subcommand(name)) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("  {:width$}  {about}\n", command.get_name()));
+        }
+        text.push('\n');
+    }
+    text.pop();
+    text
 }
 
 /// The settings that the flags of `up` give, by name.
@@ -99,7 +134,7 @@ fn up(name: &str) -> Command {
         Command::new("up")
             .about("Run a node with these services")
             .after_help(format!(
-                "Example: {name} up --services user --http 127.0.0.1:9000 --log json\n\n{UP_HELP}"
+                "Examples:\n  {name} up\n  {name} up --services user --http 127.0.0.1:9000 --log json\n\n{UP_HELP}"
             )),
     )
 }
@@ -132,7 +167,14 @@ fn setting_flag(setting: &'static Setting) -> Arg {
             .value_parser(PossibleValuesParser::new(["true", "false"]))
             .hide_possible_values(true)
     } else {
-        arg
+        match setting.kind() {
+            "text or json" => arg
+                .value_parser(Suggestions(&["text", "json"]))
+                .hide_possible_values(true),
+            "path" => arg.value_hint(ValueHint::FilePath),
+            "url" => arg.value_hint(ValueHint::Url),
+            _ => arg,
+        }
     }
 }
 
@@ -160,28 +202,45 @@ fn capitalised(text: &str) -> String {
 fn call(name: &str) -> Command {
     let examples = format!(
         "Examples:\n  {name} call user.1.create_user '{{\"name\":\"Ada\",\"email\":\"ada@example.org\"}}'\n  \
-         {name} call user.1.create_user @ada.json --timeout 5s\n  \
-         echo '{{\"id\":\"…\"}}' | {name} call user.1.get_user -\n\n{CLIENT_HELP}"
+         {name} call user.1.create_user @bob.json --timeout 5s --key bob-1\n  \
+         echo '{{\"name\":\"Eve\",\"email\":\"eve@example.org\"}}' | {name} call user.1.create_user\n\n{CLIENT_HELP}"
     );
     with::<CallArgs>("call", "Call a command and print its reply").after_help(examples)
 }
 
 fn emit(name: &str) -> Command {
-    let examples =
-        format!("Example: {name} emit user.created '{{\"id\":\"1\",\"email\":\"ada@example.org\"}}'\n\n{CLIENT_HELP}");
+    let examples = format!(
+        "Example:\n  {name} emit user.created '{{\"id\":\"1\",\"email\":\"ada@example.org\"}}'\n\n{CLIENT_HELP}"
+    );
     with::<EmitArgs>("emit", "Publish an event").after_help(examples)
 }
 
 fn new(name: &str) -> Command {
     let examples = format!(
-        "Example: {name} new shop && cd shop && cargo run -- up\n\nExit codes: 0 written, 1 the folder cannot be \
+        "Example:\n  {name} new shop && cd shop && cargo run -- up\n\nExit codes: 0 written, 1 the folder cannot be \
          written to or is not empty, 2 wrong usage; but for 0 nothing was written."
     );
     with::<NewArgs>("new", "Write a project with one service, its tests and settings").after_help(examples)
 }
 
+/// The examples of `bench` do not know what the application is called.
+fn bench(name: &str) -> Command {
+    let about = "Measure this machine: calls, events, restarts, each beside its baseline";
+    let bench = with::<BenchArgs>("bench", about);
+    let help = bench.get_after_help().map(ToString::to_string).unwrap_or_default();
+    bench.after_help(help.replace("\n  bench ", &format!("\n  {name} bench ")))
+}
+
+fn completions(name: &str) -> Command {
+    let about = "Print a script that completes this command line in a shell";
+    completions::with_flags(Command::new("completions").about(about), name)
+}
+
 fn tree(name: &str) -> Command {
-    let examples = format!("Example: {name} tree --node http://127.0.0.1:9000\n\n{CLIENT_HELP}");
+    let examples = format!(
+        "Examples:\n  {name} tree\n  {name} tree --node http://127.0.0.1:9000 --watch 500ms\n  {name} tree --json | jq \
+         .state\n\n{WATCH_HELP}\n\n{CLIENT_HELP}"
+    );
     with::<TreeArgs>(
         "tree",
         "Show the supervision tree of a node: states, restarts, last failures",
@@ -215,10 +274,70 @@ mod tests {
     #[test]
     fn help_says_what_commands_do_and_not_what_types_are() {
         let help = Style::plain().of_clap(&command("shop", &[]).expect("a command line").render_help());
+        for (_, names) in GROUPS {
+            for name in names {
+                assert!(help.contains(&format!("\n  {name} ")), "{name} in {help}");
+            }
+        }
         assert!(
             help.contains("  call ") && help.contains("  Call a command") && !help.contains("arguments of"),
             "{help}"
         );
+    }
+
+    #[test]
+    fn every_command_stands_in_one_group() {
+        let whole = command("shop", &[]).expect("a command line");
+        let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut known: Vec<&str> = whole.get_subcommands().map(Command::get_name).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+
+    /// The invocations of `shop` in a line for a shell, as the shell would split them.
+    fn invocations(line: &str) -> Vec<Vec<String>> {
+        let (mut words, mut word, mut is_quoted) = (Vec::new(), None::<String>, false);
+        for c in line.chars().chain([' ']) {
+            match c {
+                '\'' => {
+                    is_quoted = !is_quoted;
+                    word.get_or_insert_default();
+                }
+                ' ' if !is_quoted => words.extend(word.take()),
+                c => word.get_or_insert_default().push(c),
+            }
+        }
+        assert!(!is_quoted, "an open quote in {line}");
+        let parts = words.split(|word| matches!(word.as_str(), "|" | "&&" | ">"));
+        let ours = parts.filter(|words| words.first().is_some_and(|word| word == "shop"));
+        ours.map(<[String]>::to_vec).collect()
+    }
+
+    #[test]
+    fn every_example_of_every_help_can_be_typed() {
+        let whole = command("shop", &[]).expect("a command line");
+        for sub in whole.get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (_, examples) = help
+                .split_once("Example")
+                .unwrap_or_else(|| panic!("{sub} has no example"));
+            let lines = examples.lines().skip(1).take_while(|line| line.starts_with("  "));
+            let lines: Vec<&str> = lines.map(str::trim).collect();
+            let all: Vec<Vec<String>> = lines.iter().flat_map(|line| invocations(line)).collect();
+            assert!(!lines.is_empty(), "{sub}: {help}");
+            assert_eq!(all.is_empty(), sub.get_name() == "completions", "{sub}: {lines:?}");
+            for line in lines {
+                assert!(line.chars().count() <= 78, "a terminal would break this: {line}");
+            }
+            for words in all {
+                let parsed = command("shop", &[])
+                    .expect("a command line")
+                    .try_get_matches_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {}", parsed.expect_err("a mistake"));
+                assert_eq!(words[1], sub.get_name(), "{words:?}");
+            }
+        }
     }
 
     #[test]

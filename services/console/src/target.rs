@@ -4,6 +4,7 @@
 //! adapters: until then a bridge that only they know is refused in words, never passed over.
 
 use std::env::VarError;
+use std::path::PathBuf;
 
 use roadshow_gateway::NodeClient;
 use roadshow_services::config::{BridgeUrl, Secret};
@@ -18,9 +19,12 @@ const HTTP_TOKEN: &str = "ROADSHOW_HTTP_TOKEN";
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct TargetArgs {
-    /// The node to talk to [default: http://127.0.0.1:8080]
+    /// The node to talk to, over http or https [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     node: Option<String>,
+    /// Certificates to trust for https beside this machine's: a file in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The bridge over which to reach the system; only memory: so far, which means the node [env: ROADSHOW_EVENT_BRIDGE]
     #[arg(long, value_name = "URL")]
     event_bridge: Option<String>,
@@ -31,6 +35,7 @@ impl TargetArgs {
     pub(crate) fn at(node: String) -> Self {
         TargetArgs {
             node: Some(node),
+            ca: None,
             event_bridge: None,
         }
     }
@@ -43,6 +48,12 @@ impl TargetArgs {
     pub(crate) fn client(&self) -> Result<NodeClient, String> {
         let node = self.choose(variable(EVENT_BRIDGE)?)?;
         let client = NodeClient::new(node).map_err(|error| format!("cannot use --node: {error}"))?;
+        let client = match &self.ca {
+            Some(file) => client
+                .ca_file(file)
+                .map_err(|error| format!("cannot use --ca: {error}"))?,
+            None => client,
+        };
         Ok(match variable(HTTP_TOKEN)? {
             Some(token) if !token.is_empty() => client.token(Secret::new(&token)),
             _ => client,
@@ -87,6 +98,7 @@ mod tests {
     fn args(node: Option<&str>, event_bridge: Option<&str>) -> TargetArgs {
         TargetArgs {
             node: node.map(str::to_owned),
+            ca: None,
             event_bridge: event_bridge.map(str::to_owned),
         }
     }

@@ -102,6 +102,15 @@ impl OpenApi {
     }
 }
 
+/// Writes a JSON text as YAML: members keep their order, numbers their text.
+///
+/// # Panics
+/// If the text is no JSON.
+#[must_use]
+pub fn yaml_of_json(json: &str) -> String {
+    yaml::from_json(json)
+}
+
 /// Describes the commands that declare a route: services in the order of their names, then paths, then methods.
 ///
 /// ```
