@@ -21,6 +21,8 @@ use crate::gate::Gate;
 #[derive(Debug)]
 pub struct ServiceCore {
     id: ServiceId,
+    /// The id as log lines have it.
+    text: Box<str>,
     node: Arc<NodeCore>,
     gate: Gate<Incarnation>,
     /// What it may call; `None` where contracts are not strict.
@@ -33,6 +35,7 @@ impl ServiceCore {
     pub fn new(id: ServiceId, node: Arc<NodeCore>, may_call: Option<Vec<Address>>) -> Arc<Self> {
         Arc::new(ServiceCore {
             id,
+            text: id.to_string().into(),
             node,
             gate: Gate::default(),
             may_call,
@@ -51,6 +54,11 @@ impl ServiceCore {
     #[must_use]
     pub fn id(&self) -> ServiceId {
         self.id
+    }
+
+    /// Name and version as log lines have them.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The node it belongs to.

@@ -3,6 +3,8 @@
 //! A JSON line bears the event's fields at the top, and under `span` those of the handler it was written in: service,
 //! message, correlation and trace ids. Deliberately not here: export over OTLP.
 
+mod fields;
+
 use std::io;
 use std::panic::{self, PanicHookInfo};
 
@@ -13,6 +15,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::style::Style;
+use fields::Fields;
 
 /// Installs the subscriber and the panic hook of this process. A subscriber that is there already is kept.
 ///
@@ -30,7 +33,11 @@ pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
         .with_span_events(FmtSpan::NONE);
     let _kept = match settings.log {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
-        _ => lines.with_ansi(Style::for_stderr().is_coloured()).finish().try_init(),
+        _ => lines
+            .with_ansi(Style::for_stderr().is_coloured())
+            .fmt_fields(Fields)
+            .finish()
+            .try_init(),
     };
     panic::set_hook(Box::new(note_panic));
     Ok(())
