@@ -153,13 +153,13 @@ impl<'a> Types<'a> {
     }
 
     fn field(&mut self, html: &mut Html, name: &str, field: &'a Value, required: bool) {
-        html.tags("<div class=\"field\"><code class=\"name\">")
-            .text(name)
-            .tags("</code> ");
+        html.tags("<div class=\"field\"><code class=\"name\">").text(name);
+        html.tags(if required {
+            "</code> <span class=\"required\">required</span> "
+        } else {
+            "</code> "
+        });
         self.kind(html, field);
-        if required {
-            html.tags(" <span class=\"required\">required</span>");
-        }
         html.tags("</div>");
         let of_type = self.definition(field).map_or(field, |(_, definition)| definition);
         let description = [field, of_type]
@@ -170,6 +170,7 @@ impl<'a> Types<'a> {
             prose::write(html, text);
             html.tags("</div>");
         }
+        self.pattern(html, field);
         self.write(html, field);
     }
 
@@ -191,10 +192,15 @@ impl<'a> Types<'a> {
         for bound in Types::bounds(of_type) {
             html.tags(" <span class=\"bound\">").text(&bound).tags("</span>");
         }
+    }
+
+    /// Writes what a text must look like, for whoever wants to see it.
+    fn pattern(&self, html: &mut Html, schema: &Value) {
+        let of_type = self.definition(schema).map_or(schema, |(_, definition)| definition);
         if let Some(pattern) = of_type.get("pattern").and_then(Value::as_str) {
-            html.tags(" <span class=\"bound\">like <code>")
+            html.tags("<details class=\"pattern\"><summary>pattern</summary><code>")
                 .text(pattern)
-                .tags("</code></span>");
+                .tags("</code></details>");
         }
     }
 

@@ -150,3 +150,89 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Map(read))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use yaml_rust2::YamlLoader;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_text_whatever_it_looks_like() {
+        let texts = [
+            "",
+            " ",
+            "a",
+            "null",
+            "Null",
+            "~",
+            "true",
+            "yes",
+            "No",
+            "on",
+            "y",
+            "1",
+            "1e3",
+            "0x1F",
+            "1_000",
+            "1:20",
+            ".inf",
+            "NaN",
+            "2030-01-31",
+            "=",
+            "<<",
+            "- a",
+            "a: b",
+            "a:",
+            "a #b",
+            "#a",
+            "&a",
+            "*a",
+            "!a",
+            "|",
+            ">",
+            "@a",
+            "`a`",
+            "%a",
+            "{a}",
+            "[a]",
+            "a, b",
+            "'a'",
+            "\"a\"",
+            "a\\b",
+            " a",
+            "a ",
+            "a\nb",
+            "a\tb",
+            "a\r\nb",
+            "\u{0}",
+            "\u{7f}",
+            "\u{85}",
+            "\u{2028}",
+            "\u{feff}a",
+            "é",
+            "🦀",
+            "$ref",
+            "application/json",
+            "---",
+            "...",
+            "? a",
+            "-",
+        ];
+        for text in texts {
+            let written = from_json(&json!({ "at": { text: [text, [text]] } }).to_string());
+            let read = YamlLoader::load_from_str(&written).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+            let at = &read[0]["at"][text];
+            assert_eq!(at[0].as_str(), Some(text), "{written}");
+            assert_eq!(at[1][0].as_str(), Some(text), "{written}");
+        }
+    }
+
+    #[test]
+    fn lists_and_objects_are_blocks() {
+        let json = json!({ "a": [{ "b": 1, "c": [] }, [true, null], {}], "d": { "e": 1.5 } });
+        let expected = "a:\n  - b: 1\n    c: []\n  - - true\n    - null\n  - {}\nd:\n  e: 1.5\n";
+        assert_eq!(from_json(&json.to_string()), expected);
+    }
+}
