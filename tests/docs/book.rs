@@ -87,7 +87,11 @@ fn every_page_is_in_the_book_once() {
     let listed = targets(&page("docs/SUMMARY.md"));
     let distinct: BTreeSet<String> = listed.iter().cloned().collect();
     assert_eq!(distinct.len(), listed.len(), "a page stands twice in docs/SUMMARY.md");
-    assert_eq!(distinct, pages(), "docs/SUMMARY.md lists the pages of docs/");
+    let pages = pages();
+    let missing: Vec<_> = pages.difference(&distinct).collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md does not list {missing:?}");
+    let gone: Vec<_> = distinct.difference(&pages).collect();
+    assert!(gone.is_empty(), "docs/SUMMARY.md lists {gone:?}, which are not in docs/");
 }
 
 #[test]

@@ -30,9 +30,9 @@ fn help(command: &[&str]) -> String {
 /// The commands that the program's help lists.
 pub(crate) fn commands() -> Vec<String> {
     let help = help(&[]);
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    // Listed in groups, each below a heading of its own.
+    let listed = help.lines().take_while(|line| *line != "Options:");
     let commands: Vec<String> = listed
-        .take_while(|line| !line.is_empty())
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .map(str::to_owned)
