@@ -91,7 +91,10 @@ fn every_page_is_in_the_book_once() {
     let missing: Vec<_> = pages.difference(&distinct).collect();
     assert!(missing.is_empty(), "docs/SUMMARY.md does not list {missing:?}");
     let gone: Vec<_> = distinct.difference(&pages).collect();
-    assert!(gone.is_empty(), "docs/SUMMARY.md lists {gone:?}, which are not in docs/");
+    assert!(
+        gone.is_empty(),
+        "docs/SUMMARY.md lists {gone:?}, which are not in docs/"
+    );
 }
 
 #[test]
