@@ -163,17 +163,17 @@ fn grid(svg: &mut Svg, bottom: f64, rates: Linear, latencies: Log) {
         svg.text("", [x, bottom + 22.0], Anchor::Middle, &tick_rate(value));
     }
     svg.text("", [RATES.at(0.5), bottom + 42.0], Anchor::Middle, "per second");
-    for value in latencies.ticks() {
+    let decades = latencies.ticks();
+    let every = if decades.len() > DECADES { 2 } else { 1 };
+    for (n, value) in decades.into_iter().enumerate() {
         let x = LATENCIES.at(latencies.at(value));
         svg.line("grid", [x, TOP - 8.0], [x, bottom + 6.0]);
-        svg.text("", [x, bottom + 22.0], Anchor::Middle, &short_time(value));
+        if n % every == 0 {
+            svg.text("", [x, bottom + 22.0], Anchor::Middle, &short_time(value));
+        }
     }
-    svg.text(
-        "",
-        [LATENCIES.at(0.5), bottom + 42.0],
-        Anchor::Middle,
-        "from call to answer",
-    );
+    let time = "from call to answer, from event to arrival";
+    svg.text("", [LATENCIES.at(0.5), bottom + 42.0], Anchor::Middle, time);
 }
 
 /// A round rate without digits that say nothing.

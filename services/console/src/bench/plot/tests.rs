@@ -119,6 +119,34 @@ fn latencies_stand_in_their_order_within_the_page() {
 }
 
 #[test]
+fn a_number_stands_behind_what_is_to_be_reached_and_not_on_it() {
+    let missed = Row {
+        per_second: 5.9e6,
+        ..row()
+    };
+    let text = render(&report(vec![missed]));
+    let document = Document::parse(&text).expect("well-formed XML");
+    let group = groups(&document)[0];
+    let to_reach = number(&with_class(&group, "bar")[0], "x1");
+    let numbers = with_class(&group, "value");
+    let ours = numbers.iter().find(|node| node.text() == Some("5.90 M/s"));
+    assert!(number(ours.expect("a number"), "x") > to_reach);
+}
+
+#[test]
+fn decades_that_are_close_together_have_every_other_number() {
+    let wide = Row {
+        baseline_max_ns: 200_000_000,
+        ..row()
+    };
+    for (row, least, next) in [(row(), "10 ns", true), (wide, "10 ns", false)] {
+        let text = render(&report(vec![row]));
+        assert!(text.contains(&format!(">{least}</text>")), "{text}");
+        assert_eq!(text.contains(">10 µs</text>"), next, "{text}");
+    }
+}
+
+#[test]
 fn whatever_a_machine_calls_itself_stays_text() {
     let mut report = report(vec![row()]);
     report.machine.cpu = "<script>alert(1)</script> & \"7\"\u{8}".to_owned();
