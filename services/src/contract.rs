@@ -184,6 +184,6 @@ pub struct ServiceContract {
     pub panics: Budget,
     /// How often its starts and other things may fail before it is given up on.
     pub exits: Budget,
-    /// How long one run of its factory may take.
-    pub start_deadline: Duration,
+    /// How long one run of its factory may take, where it declares that; else the setting `start_deadline` says it.
+    pub start_deadline: Option<Duration>,
 }

@@ -44,7 +44,7 @@ pub struct Service<S> {
     optional: bool,
     panics: Budget,
     exits: Budget,
-    start_deadline: Duration,
+    start_deadline: Option<Duration>,
 }
 
 impl<S> fmt::Debug for Service<S> {
@@ -87,7 +87,7 @@ impl<S: Send + Sync + 'static> Service<S> {
             optional: false,
             panics: Budget::panics(),
             exits: Budget::exits(),
-            start_deadline: Duration::from_secs(30),
+            start_deadline: None,
         }
     }
 
@@ -143,9 +143,9 @@ impl<S: Send + Sync + 'static> Service<S> {
         self
     }
 
-    /// How long one run of the factory may take. Default 30 s.
+    /// How long one run of the factory may take. Default: the setting `start_deadline`, 30 s.
     pub fn start_deadline(mut self, deadline: Duration) -> Self {
-        self.start_deadline = deadline;
+        self.start_deadline = Some(deadline);
         self
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use self::finding::Finding;
+use self::finding::{Area, Finding};
 use self::print::Report;
 use crate::app::App;
 use crate::call;
@@ -133,8 +133,11 @@ async fn examine(prepared: &Prepared, asked: Asked) -> Vec<Finding> {
     if let Some(contracts) = contracts {
         findings.extend(budgets::drain(&contracts, resolved));
         findings.extend(budgets::timeouts(&contracts, resolved));
-        findings.extend(restarts::findings(&contracts));
+        findings.extend(restarts::findings(&contracts, resolved));
         findings.push(budgets::memory(&contracts, resolved, machine::memory()));
+    } else {
+        let advice = "correct the definitions and run it again";
+        findings.push(Area::Budgets.note("endpoints", "not looked at while nobody knows what would run", advice));
     }
     findings
 }

@@ -1,6 +1,7 @@
 //! The supervision tree of a node, in the order in which it starts.
 
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use roadshow_actors::metrics::{MetricsSettings, NodeMetrics};
 use roadshow_actors::{
@@ -87,6 +88,7 @@ fn rows(builder: NodeBuilder, settings: &Settings, view: &NodeView, built: Vec<B
         source: builder.bridge,
         connectors: builder.connectors,
         url: settings.event_bridge.expose().to_owned(),
+        start_deadline: settings.start_deadline,
         subscriptions: view.subscriptions(),
     }));
     children.push(router(core, built.iter().map(|built| built.served.clone()).collect()));
@@ -161,10 +163,12 @@ struct BridgePlan {
     source: BridgeSource,
     connectors: Connectors,
     url: String,
+    start_deadline: Duration,
     subscriptions: Vec<SubscriptionContract>,
 }
 
 fn bridges(plan: BridgePlan) -> ChildSpec {
+    let start_deadline = plan.start_deadline;
     let plan = Arc::new(plan);
     let event = ChildSpec::worker("event", move |start: StartContext| {
         let plan = Arc::clone(&plan);
@@ -178,6 +182,7 @@ fn bridges(plan: BridgePlan) -> ChildSpec {
             Ok(start.spawn(BridgeActor, arguments).await?.get_cell())
         }
     })
+    .start_deadline(start_deadline)
     .label("bridge");
     group("bridges", vec![event])
 }

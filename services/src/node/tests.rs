@@ -1,13 +1,17 @@
 //! What a node says in the log about its own end, and what macros count on it.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::Node;
+use crate::config::Settings;
 use crate::service::Service;
 use crate::{Budget, ServiceId};
 
@@ -83,4 +87,24 @@ async fn macros_count_on_the_node_whose_recorder_they_use() {
     let page = node.metrics_text();
     assert!(page.contains("parcels_total{site=\"north\"} 2"), "{page}");
     assert!(node.shutdown(std::time::Duration::from_secs(1)).await.is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_to_start_takes_as_long_as_the_settings_say_unless_the_service_says_otherwise() {
+    for (own, expected) in [(None, 2), (Some(5), 5)] {
+        let flags = [("start_deadline".to_owned(), "2s".to_owned())];
+        let settings = Settings::resolve(None, std::iter::empty(), &flags, None).expect("settings");
+        let hangs = Service::new(
+            ServiceId::new("hangs", 1),
+            std::future::pending::<Result<(), Infallible>>,
+        );
+        let mut service = hangs.exit_budget(Budget::new(0, Duration::from_secs(1)));
+        if let Some(own) = own {
+            service = service.start_deadline(Duration::from_secs(own));
+        }
+        let begun = Instant::now();
+        let started = Node::builder().settings(settings).service(service).start().await;
+        started.expect_err("its start hangs");
+        assert_eq!(begun.elapsed().as_secs(), expected);
+    }
 }

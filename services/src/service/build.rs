@@ -289,6 +289,7 @@ fn state_child<S: Send + Sync + 'static>(
     settings: &Arc<Resolved>,
 ) -> ChildSpec {
     let (factory, core, settings) = (Arc::clone(&service.factory), Arc::clone(core), Arc::clone(settings));
+    let start_deadline = service.start_deadline.unwrap_or(settings.settings().start_deadline);
     ChildSpec::worker(STATE_CHILD, move |start: StartContext| {
         let setup = Setup {
             service: core.id(),
@@ -298,7 +299,7 @@ fn state_child<S: Send + Sync + 'static>(
         };
         start_state(Arc::clone(&factory), setup, Arc::clone(&core), start)
     })
-    .start_deadline(service.start_deadline)
+    .start_deadline(start_deadline)
     .label("state")
 }
 

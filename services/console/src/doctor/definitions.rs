@@ -152,7 +152,7 @@ fn unserved(
             format!("add {name} to services, or choose a bridge over which another node serves it")
         } else {
             format!(
-                "add a service {} to the application, or see that a node behind the bridge has it",
+                "add a service {} to the application, or choose a bridge over which another node serves it",
                 address.service()
             )
         };

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use roadshow_services::config::Resolved;
 use roadshow_services::{Backoff, Budget, ServiceContract};
 
 use super::finding::{Area, Finding};
@@ -18,7 +19,7 @@ const GROWN: u32 = 40;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Budgets that never end anything, and starts that are tried for too long.
-pub(super) fn findings(contracts: &[ServiceContract]) -> Vec<Finding> {
+pub(super) fn findings(contracts: &[ServiceContract], resolved: &Resolved) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut longest = Duration::ZERO;
     for contract in contracts {
@@ -32,12 +33,13 @@ pub(super) fn findings(contracts: &[ServiceContract]) -> Vec<Finding> {
                 findings.extend(judged(&name, kind, method, budget));
             }
         }
-        match hangs_for(&contract.exits, contract.start_deadline) {
+        let start_deadline = contract.start_deadline.unwrap_or(resolved.settings().start_deadline);
+        match hangs_for(&contract.exits, start_deadline) {
             None => findings.push(Area::Budgets.warning(
                 name,
                 format!(
                     "a start that hangs is tried for ever: each try may take {}",
-                    time(contract.start_deadline)
+                    time(start_deadline)
                 ),
                 "limit failures in a row with .exit_budget(budget.consecutive(10))",
             )),
@@ -137,7 +139,7 @@ fn hangs_for(budget: &Budget, start_deadline: Duration) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::doctor::finding::Level;
-    use crate::doctor::sample::{A, contracts, service};
+    use crate::doctor::sample::{A, contracts, resolved, service};
 
     const fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -149,11 +151,14 @@ mod tests {
 
     #[test]
     fn the_defaults_are_right_and_say_how_long_a_hanging_start_is_tried() {
-        let found = findings(&contracts(vec![service(A)]));
+        let found = findings(&contracts(vec![service(A)]), &resolved(""));
         let [found] = &found[..] else { panic!("{found:?}") };
         // Eleven starts of 30 s, and 0.1 + 0.2 + … + 25.6 + 30 s between them.
         let expected = "no back-off outlasts its window; a start that hangs is given up on after 6m51s";
         assert_eq!((found.level, found.message.as_str()), (Level::Ok, expected));
+        let found = findings(&contracts(vec![service(A)]), &resolved("start_deadline = '1s'"));
+        // Now the window is the first to trip: six starts of 1 s, and 0.1 + … + 1.6 s between them.
+        assert!(found[0].message.ends_with("after 9.1s"), "{found:?}");
     }
 
     #[test]
@@ -249,13 +254,13 @@ mod tests {
     #[test]
     fn a_start_without_an_end_is_warned_of_and_a_long_one_noted() {
         let patient = service(A).exit_budget(Budget::new(5, secs(30)));
-        let found = findings(&contracts(vec![patient]));
+        let found = findings(&contracts(vec![patient]), &resolved(""));
         assert!(
             found[0].level == Level::Warning && found[0].message.contains("for ever"),
             "{found:?}"
         );
         let slow = service(A).start_deadline(secs(600));
-        let found = findings(&contracts(vec![slow]));
+        let found = findings(&contracts(vec![slow]), &resolved("start_deadline = '1s'"));
         assert!(
             found[0].level == Level::Note && found[0].message.contains("1h51m"),
             "{found:?}"

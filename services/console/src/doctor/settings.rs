@@ -10,7 +10,7 @@ use super::words::shown;
 const HIDDEN: &str = "***";
 
 /// Settings that are read and checked, and that no part of a node asks for yet.
-const UNREAD: [(&str, &str); 3] = [
+const UNREAD: [(&str, &str); 2] = [
     (
         "call.default_timeout",
         "a call without a budget of its own has its command's deadline",
@@ -18,10 +18,6 @@ const UNREAD: [(&str, &str); 3] = [
     (
         "reply_allow",
         "there is no bridge to another process yet that could answer",
-    ),
-    (
-        "start_deadline",
-        "a service's own start_deadline counts, 30s unless it declares another",
     ),
 ];
 
@@ -176,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_setting_that_nobody_reads_is_said_to_be_one() {
-        let found = findings(&resolved("start_deadline = '9s'", &[]));
+        let found = findings(&resolved("reply_allow = 'a'", &[]));
         let [finding] = &found[..] else { panic!("{found:?}") };
         assert!(finding.message.contains("a.toml:1"), "{finding:?}");
     }
