@@ -26,6 +26,9 @@ pub(crate) fn merge(route: &Route, values: &[&str], query: Option<&str>, body: B
     if values.is_empty() && query.is_empty() {
         return whole_body(route, body);
     }
+    if query.is_empty() && body.is_empty() {
+        return path_alone(route, values);
+    }
     let mut fields = Fields::from_body(&body)?;
     let mut violations = Violations::default();
     for (name, text) in given(route, values, query)? {
@@ -43,6 +46,28 @@ pub(crate) fn merge(route: &Route, values: &[&str], query: Option<&str>, body: B
     Ok(Bytes::from(
         serde_json::to_vec(&fields.0).expect("JSON values make a JSON object"),
     ))
+}
+
+/// The segments of the path, where nothing else brings fields: nothing can contradict them.
+fn path_alone(route: &Route, values: &[&str]) -> Result<Bytes, Failure> {
+    let mut json = Vec::with_capacity(64);
+    let mut violations = Violations::default();
+    for (name, value) in route.names.iter().zip(values) {
+        let text = percent_decode_str(value).decode_utf8().map_err(|_| not_utf8())?;
+        let kind = route.shape.kind(name);
+        match kind.and_then(|kind| kind.read(&text).map_err(str::to_owned)) {
+            Ok(value) => {
+                json.push(if json.is_empty() { b'{' } else { b',' });
+                serde_json::to_writer(&mut json, name).expect("any text is a JSON string");
+                json.push(b':');
+                json.extend_from_slice(value.get().as_bytes());
+            }
+            Err(problem) => violations.add(*name, problem),
+        }
+    }
+    violations.into_result()?;
+    json.push(b'}');
+    Ok(json.into())
 }
 
 /// The body as it is, where nothing else brings fields.
@@ -82,10 +107,12 @@ fn given(route: &Route, values: &[&str], query: &str) -> Result<BTreeMap<String,
 fn decoded(text: &str) -> Result<String, Failure> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(Failure::invalid(
-            "the address is not in UTF-8 once its percent signs are decoded",
-        )),
+        Err(_) => Err(not_utf8()),
     }
+}
+
+fn not_utf8() -> Failure {
+    Failure::invalid("the address is not in UTF-8 once its percent signs are decoded")
 }
 
 /// The fields of a JSON object, each as it was written. An object that has a name twice is refused.
@@ -183,6 +210,8 @@ mod tests {
             (merged(&["7"], "", r#"{"name":"a"}"#), Ok(r#"{"id":7,"name":"a"}"#)),
             (merged(&["7"], "", r#"{"id":7}"#), Ok(r#"{"id":7}"#)),
             (merged(&["7"], "id=7", ""), Ok(r#"{"id":7}"#)),
+            (merged(&["7"], "", ""), Ok(r#"{"id":7}"#)),
+            (merged(&["%37"], "", ""), Ok(r#"{"id":7}"#)),
             (merged(&[], "name=a+b%20c", ""), Ok(r#"{"name":"a b c"}"#)),
             (merged(&[], "tags=a&tags=b", ""), Ok(r#"{"tags":["a","b"]}"#)),
             (merged(&[], "&name&", ""), Ok(r#"{"name":""}"#)),

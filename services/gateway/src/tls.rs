@@ -3,15 +3,19 @@
 //! The cryptography is ring's, handed over explicitly: nothing is installed for the whole process, so two nodes, or a node
 //! and a broker's client, do not decide for each other.
 
+mod expiry;
+
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
+use tracing::warn;
 
 /// The versions of HTTP that are offered, the better one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -22,6 +26,9 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// What is wrong, and with which file.
 pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     let chain = certificates(certificate)?;
+    if let Some(warning) = expiry::warning(&chain[0], SystemTime::now()) {
+        warn!(certificate = %certificate.display(), "the certificate {warning}");
+    }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
         pem::Error::NoItemsFound => format!("there is no private key in {}, or it is not in PEM", key.display()),
         error => unreadable("the private key", key, error),
