@@ -1,3 +1,5 @@
+//! The arithmetic, by tables.
+
 use roadshow_services::Method;
 
 use super::*;
