@@ -19,10 +19,12 @@ mod licences;
 mod logs;
 #[path = "docs/metrics.rs"]
 mod metrics;
+#[allow(dead_code, reason = "these tests need less of it than those that it was written for")]
 #[path = "../services/console/tests/it/program.rs"]
 mod program;
 #[path = "docs/settings.rs"]
 mod settings;
+#[allow(dead_code, reason = "these tests need less of it than those that it was written for")]
 #[path = "cli/web.rs"]
 mod web;
 
