@@ -7,10 +7,10 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::de::IgnoredAny;
 
@@ -22,7 +22,7 @@ const WRONG_LINES_MAX: usize = 20;
 /// What the log told so far.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    pub(crate) lines: usize,
+    lines: usize,
     wrong: Vec<String>,
 }
 
@@ -31,7 +31,8 @@ pub(crate) struct Node {
     child: Child,
     pub(crate) at: SocketAddr,
     log: Arc<Mutex<Log>>,
-    reader: Option<thread::JoinHandle<()>>,
+    /// Told when the log has ended, and with it the process.
+    ended: Receiver<()>,
 }
 
 impl Node {
@@ -57,7 +58,12 @@ impl Node {
         let log = Arc::new(Mutex::new(Log::default()));
         let err = child.stderr.take().expect("a pipe");
         let kept = Arc::clone(&log);
-        let reader = thread::spawn(move || judge(err, &kept));
+        let (end, ended) = sync_channel(1);
+        thread::spawn(move || {
+            judge(err, &kept);
+            // The test may have ended.
+            let _ = end.send(());
+        });
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
         let (tell, told) = sync_channel(1);
         thread::spawn(move || {
@@ -76,7 +82,7 @@ impl Node {
             at: at.unwrap_or_else(|| panic!("an address in {line:?}: {:?}", log.lock())),
             child,
             log,
-            reader: Some(reader),
+            ended,
         }
     }
 
@@ -110,20 +116,9 @@ impl Node {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(sent.success());
-        let until = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                break status;
-            }
-            assert!(Instant::now() < until, "it ends in time");
-            thread::yield_now();
-        };
+        self.ended.recv_timeout(PATIENCE).expect("it ends in time");
+        let status = self.child.wait().expect("a child of ours");
         assert_eq!(status.code(), Some(0), "it ends cleanly");
-        self.reader
-            .take()
-            .expect("it reads")
-            .join()
-            .expect("it read to the end");
         assert_eq!(
             self.wrong_lines(),
             Vec::<String>::new(),

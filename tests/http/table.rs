@@ -9,6 +9,7 @@ mod people;
 mod targets;
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use crate::http::case::Case;
 use crate::http::node::Node;
@@ -79,17 +80,20 @@ async fn every_request_of_the_table_is_answered_as_it_says() {
     let ada = create_ada(&node).await;
     let mut report = String::new();
     let (mut rows, mut wrong_rows) = (0, 0);
+    let mut slowest = (Duration::ZERO, "");
     for (group, cases) in GROUPS {
         for case in *cases {
             rows += 1;
+            let begun = Instant::now();
             let wrong = play(&node, case, &ada, &format!("new{rows}")).await;
+            slowest = slowest.max((begun.elapsed(), case.name));
             if !wrong.is_empty() {
                 wrong_rows += 1;
                 report.push_str(&format!("\n{group}: {}\n    {}\n", case.name, wrong.join("\n    ")));
             }
         }
     }
-    println!("{rows} requests");
+    println!("{rows} requests, the slowest {slowest:?}");
     assert!(report.is_empty(), "{wrong_rows} of {rows} rows\n{report}");
     assert!(rows >= ROWS_MIN, "{rows} rows are left of the table");
     node.stop();

@@ -33,7 +33,7 @@ pub(crate) const STEERING: &[Case] = &[
         .gives(200),
     case("a budget that runs out within the handler", RUN)
         .with(&[("x-timeout-ms", "40")])
-        .body(r#"{"id":"«new»","sleep_ms":60000}"#)
+        .body(r#"{"id":"«new»","sleep_ms":400}"#)
         .fails(504, "timeout", "")
         .executed("unknown"),
     case("an empty key", USERS)
