@@ -19,7 +19,7 @@ use http::{HeaderValue, StatusCode};
 use ring::digest::{SHA256, digest};
 
 use crate::answer::{self, Answer};
-use crate::openapi::{OpenApi, Operation, tag_of, tagged};
+use crate::openapi::{OpenApi, Operation, Tag, tag_of, tagged};
 use html::Html;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -104,9 +104,9 @@ fn write(html: &mut Html, document: &OpenApi) {
     html.tags("<div class=\"page\">\n");
     contents(html, document);
     html.tags("<main>\n");
-    for tag in &document.tags {
+    for tag in shown(document) {
         html.tags("<section class=\"group\"><h2 id=\"tag-")
-            .text(&tag.name)
+            .text(&tag.name.replace(char::is_whitespace, "-"))
             .tags("\">")
             .text(&tag.name)
             .tags("</h2>\n");
@@ -129,6 +129,12 @@ fn write(html: &mut Html, document: &OpenApi) {
     html.tags("</main>\n</div>\n</body>\n</html>\n");
 }
 
+/// The headings under which something stands.
+fn shown(document: &OpenApi) -> impl Iterator<Item = &Tag> {
+    let tags = document.tags.iter();
+    tags.filter(|tag| operations(document, &tag.name).next().is_some())
+}
+
 /// The operations under one heading, each only under its first.
 fn operations<'a>(document: &'a OpenApi, tag: &str) -> impl Iterator<Item = (&'static str, &'a str, &'a Operation)> {
     let all = document.paths.iter().flat_map(|(path, item)| {
@@ -140,9 +146,9 @@ fn operations<'a>(document: &'a OpenApi, tag: &str) -> impl Iterator<Item = (&'s
 
 fn contents(html: &mut Html, document: &OpenApi) {
     html.tags("<nav class=\"contents\"><details open><summary>Contents</summary>\n");
-    for tag in &document.tags {
+    for tag in shown(document) {
         html.tags("<p><a href=\"#tag-")
-            .text(&tag.name)
+            .text(&tag.name.replace(char::is_whitespace, "-"))
             .tags("\">")
             .text(&tag.name)
             .tags("</a></p>\n<ul>\n");

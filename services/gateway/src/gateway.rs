@@ -22,7 +22,7 @@ use crate::connection::{Reception, Tls};
 use crate::cors::Cors;
 use crate::door::Door;
 use crate::meters::Meters;
-use crate::openapi::{ApiInfo, Documents, OpenApi, openapi};
+use crate::openapi::{Preface, Documents, OpenApi, openapi};
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
 use crate::tls;
@@ -160,13 +160,13 @@ impl Gateway {
     /// The document that a node with these services and limits serves under this gateway. Starts nothing.
     #[must_use]
     pub fn openapi(&self, services: &[ServiceContract], limits: &NodeLimits) -> OpenApi {
-        let mut info = ApiInfo::new(self.about.0.as_str(), self.about.1.as_str());
-        info.timeout_max = limits.timeout_max;
-        info.body_max = self.body_limit.unwrap_or(limits.payload_max);
+        let mut preface = Preface::new(self.about.0.as_str(), self.about.1.as_str());
+        preface.timeout_max = limits.timeout_max;
+        preface.body_max = self.body_limit.unwrap_or(limits.payload_max);
         if let Some(hook) = &self.authenticate {
-            info.security = hook.scheme();
+            preface.security = hook.scheme();
         }
-        openapi(&info, services)
+        openapi(&preface, services)
     }
 
     fn door(&self, node: NodeView) -> Result<Door, FactoryError> {

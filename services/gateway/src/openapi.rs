@@ -23,9 +23,10 @@ use std::time::Duration;
 use roadshow_services::{Method, NodeLimits, ServiceContract};
 use serde::Serialize;
 
-pub(crate) use document::{Components, MediaType, Operation, Ordered, Parameter, Place, RefOr, Response};
-use document::{Info, PathItem, Server, Tag};
+pub(crate) use document::{Components, MediaType, Operation, Ordered, Parameter, Place, RefOr, Response, Tag};
+use document::{Heading, PathItem, Server};
 use operation::Described;
+pub(crate) use schemas::bounds;
 use schemas::{Schemas, ServiceSchemas};
 pub use security::SecurityScheme;
 pub(crate) use served::{Documents, tag_of, tagged};
@@ -38,7 +39,7 @@ const DESCRIPTION: &str = "Every answer that is not a reply is a problem documen
 /// What a document says beside what the commands promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ApiInfo {
+pub struct Preface {
     /// What the document is about.
     pub title: String,
     /// Its version.
@@ -51,12 +52,12 @@ pub struct ApiInfo {
     pub body_max: usize,
 }
 
-impl ApiInfo {
+impl Preface {
     /// A title and a version, a bearer token for closed routes, and the limits that a node has by default.
     #[must_use]
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         let limits = NodeLimits::default();
-        ApiInfo {
+        Preface {
             title: title.into(),
             version: version.into(),
             security: SecurityScheme::default(),
@@ -70,7 +71,7 @@ impl ApiInfo {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OpenApi {
     openapi: &'static str,
-    pub(crate) info: Info,
+    pub(crate) info: Heading,
     servers: Vec<Server>,
     pub(crate) tags: Vec<Tag>,
     pub(crate) paths: Ordered<PathItem>,
@@ -114,12 +115,12 @@ pub fn yaml_of_json(json: &str) -> String {
 /// Describes the commands that declare a route: services in the order of their names, then paths, then methods.
 ///
 /// ```
-/// # use roadshow_gateway::{ApiInfo, openapi};
-/// let document = openapi(&ApiInfo::new("shop", "1.0.0"), &[]);
+/// # use roadshow_gateway::{Preface, openapi};
+/// let document = openapi(&Preface::new("shop", "1.0.0"), &[]);
 /// assert!(document.to_json().starts_with("{\n  \"openapi\": \"3.1.0\",\n"));
 /// ```
 #[must_use]
-pub fn openapi(info: &ApiInfo, services: &[ServiceContract]) -> OpenApi {
+pub fn openapi(preface: &Preface, services: &[ServiceContract]) -> OpenApi {
     let mut services: Vec<&ServiceContract> = services.iter().collect();
     services.sort_by(|a, b| (a.id.name(), a.id.version()).cmp(&(b.id.name(), b.id.version())));
     let mut schemas = Schemas::with(problems::PROBLEM, problems::schema());
@@ -134,14 +135,14 @@ pub fn openapi(info: &ApiInfo, services: &[ServiceContract]) -> OpenApi {
     let mut paths = Paths::default();
     for described in &described {
         let (at, path) = paths.place(described);
-        let operation = described.operation(info, schemas.definitions(), path, &mut components);
+        let operation = described.operation(preface, schemas.definitions(), path, &mut components);
         paths.put(at, described.route.method, operation);
     }
     let closed = described.iter().any(|described| !described.route.public);
     if closed {
-        components.security_schemes = Ordered::one(info.security.name(), info.security.to_json());
+        components.security_schemes = Ordered::one(preface.security.name(), preface.security.to_json());
     }
-    finish(info, tags(&described), paths.0, components, schemas)
+    finish(preface, tags(&described), paths.0, components, schemas)
 }
 
 /// The commands of a service that have a route, in the order of path and method.
@@ -168,7 +169,7 @@ fn describe<'a>(service: &'a ServiceContract, schemas: &mut Schemas) -> Vec<Desc
 
 /// Puts the document together, without what nothing in it leads to.
 fn finish(
-    info: &ApiInfo,
+    preface: &Preface,
     tags: Vec<Tag>,
     paths: Ordered<PathItem>,
     components: Components,
@@ -176,9 +177,9 @@ fn finish(
 ) -> OpenApi {
     let mut document = OpenApi {
         openapi: VERSION,
-        info: Info {
-            title: info.title.clone(),
-            version: info.version.clone(),
+        info: Heading {
+            title: preface.title.clone(),
+            version: preface.version.clone(),
             description: DESCRIPTION,
         },
         servers: vec![Server {
@@ -188,7 +189,7 @@ fn finish(
         tags,
         paths,
         components,
-        security: info.security.clone(),
+        security: preface.security.clone(),
     };
     document.components.responses.0.sort_by(|(a, _), (b, _)| a.cmp(b));
     document.components.parameters.0.sort_by(|(a, _), (b, _)| a.cmp(b));

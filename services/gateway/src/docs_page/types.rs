@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::docs_page::html::Html;
 use crate::docs_page::prose;
-use crate::openapi::Ordered;
+use crate::openapi::{Ordered, bounds as natural_bounds};
 
 /// How deep fields within fields are shown.
 const DEPTH_MAX: usize = 8;
@@ -69,9 +69,9 @@ impl<'a> Types<'a> {
             "object" if schema.get("properties").is_none() => {
                 of("additionalProperties").map_or_else(|| "object".to_owned(), |value| format!("map of {value}"))
             }
-            "string" => match schema.get("format").and_then(Value::as_str) {
-                Some(format) => format!("string, {format}"),
-                None => "string".to_owned(),
+            "string" | "integer" => match schema.get("format").and_then(Value::as_str) {
+                Some(format) => format!("{name}, {format}"),
+                None => name.to_owned(),
             },
             name => name.to_owned(),
         }
@@ -83,7 +83,11 @@ impl<'a> Types<'a> {
         let mut bounds = Vec::new();
         bounds.extend(range(number("minLength"), number("maxLength"), " characters"));
         bounds.extend(range(number("minItems"), number("maxItems"), " items"));
-        bounds.extend(range(number("minimum"), number("maximum"), ""));
+        // The bounds of a whole type say no more than its name.
+        let format = schema.get("format").and_then(Value::as_str);
+        let (least, most) = format.and_then(natural_bounds).unzip();
+        let beyond = |word: &str, natural: Option<Value>| number(word).filter(|_| schema.get(word) != natural.as_ref());
+        bounds.extend(range(beyond("minimum", least), beyond("maximum", most), ""));
         bounds.extend(number("exclusiveMinimum").map(|bound| format!("above {bound}")));
         bounds.extend(number("exclusiveMaximum").map(|bound| format!("below {bound}")));
         bounds.extend(number("multipleOf").map(|step| format!("in steps of {step}")));

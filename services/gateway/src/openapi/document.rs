@@ -78,7 +78,7 @@ impl<T> RefOr<T> {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Info {
+pub(crate) struct Heading {
     pub(crate) title: String,
     pub(crate) version: String,
     pub(crate) description: &'static str,

@@ -10,7 +10,7 @@ use crate::kind::resolved;
 use crate::openapi::document::{Components, Operation, Ordered, Parameter, RefOr, Response};
 use crate::openapi::input::{Input, JSON, examples, media};
 use crate::openapi::problems::{Trouble, refer};
-use crate::openapi::{ApiInfo, nulls, parameters};
+use crate::openapi::{Preface, nulls, parameters};
 
 /// A command with its route and its schemas, in the names of the document.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Described<'_> {
     /// path gives to its fields.
     pub(crate) fn operation(
         &self,
-        info: &ApiInfo,
+        preface: &Preface,
         definitions: &Value,
         path: Vec<(String, &'static str)>,
         components: &mut Components,
@@ -45,7 +45,7 @@ impl Described<'_> {
         }
         let has_path = own.iter().any(Parameter::is_path);
         let mut parameters: Vec<RefOr<Parameter>> = own.into_iter().map(RefOr::Here).collect();
-        parameters.extend(parameters::headers(info, self.contract.idempotent, components));
+        parameters.extend(parameters::headers(preface, self.contract.idempotent, components));
         let tags = match notes.tags.as_slice() {
             [] => vec![self.contract.address.service().name().to_owned()],
             tags => tags.iter().map(|tag| (*tag).to_owned()).collect(),
@@ -53,8 +53,8 @@ impl Described<'_> {
         let mut responses = self.successes(definitions);
         responses
             .0
-            .extend(self.problems(info, has_path, request_body.is_some(), components));
-        let scheme = || Ordered::one(info.security.name(), []);
+            .extend(self.problems(preface, has_path, request_body.is_some(), components));
+        let scheme = || Ordered::one(preface.security.name(), []);
         Operation {
             tags,
             summary,
@@ -119,7 +119,7 @@ impl Described<'_> {
     /// The problems, by status: those that any such operation may answer, and those that the command declares.
     fn problems(
         &self,
-        info: &ApiInfo,
+        preface: &Preface,
         has_path: bool,
         has_body: bool,
         components: &mut Components,
@@ -136,10 +136,10 @@ impl Described<'_> {
         let mut answers = Vec::new();
         for (status, (trouble, declared)) in troubles {
             let answer = if declared.is_empty() {
-                share(trouble, info, components);
+                share(trouble, preface, components);
                 RefOr::to("responses", trouble.name())
             } else {
-                RefOr::Here(trouble.response(info.body_max, &declared))
+                RefOr::Here(trouble.response(preface.body_max, &declared))
             };
             answers.push((status.as_str().to_owned(), answer));
         }
@@ -166,9 +166,9 @@ impl Described<'_> {
     }
 }
 
-fn share(trouble: Trouble, info: &ApiInfo, components: &mut Components) {
+fn share(trouble: Trouble, preface: &Preface, components: &mut Components) {
     if components.responses.get(trouble.name()).is_none() {
-        let response = trouble.response(info.body_max, &[]);
+        let response = trouble.response(preface.body_max, &[]);
         components.responses.push(trouble.name(), response);
     }
 }

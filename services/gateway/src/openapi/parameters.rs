@@ -4,12 +4,12 @@ use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::caller_headers::{KEY, TEXT_LEN_MAX, TIMEOUT, TRACEPARENT};
-use crate::openapi::ApiInfo;
+use crate::openapi::Preface;
 use crate::openapi::document::{Components, Ordered, Parameter, Place, RefOr};
 
 /// References to the headers of one operation. A key tells two messages with one effect from two effects, which a
 /// command that may run twice does not need.
-pub(crate) fn headers(info: &ApiInfo, idempotent: bool, components: &mut Components) -> Vec<RefOr<Parameter>> {
+pub(crate) fn headers(preface: &Preface, idempotent: bool, components: &mut Components) -> Vec<RefOr<Parameter>> {
     let mut shared = Vec::new();
     let mut share = |name: &'static str, header: &HeaderName, description: String, schema: Value| {
         if components.parameters.get(name).is_none() {
@@ -17,7 +17,7 @@ pub(crate) fn headers(info: &ApiInfo, idempotent: bool, components: &mut Compone
         }
         shared.push(RefOr::to("parameters", name));
     };
-    let most = info.timeout_max.as_millis();
+    let most = preface.timeout_max.as_millis();
     share(
         "TimeoutMs",
         &TIMEOUT,

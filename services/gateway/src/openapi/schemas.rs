@@ -211,7 +211,8 @@ fn bound_integers(schema: &mut Value) {
     });
 }
 
-fn bounds(format: &str) -> Option<(Value, Value)> {
+/// The least and the greatest number of a format of integers, where schemars leaves them out.
+pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     Some(match format {
         "int32" => (i32::MIN.into(), i32::MAX.into()),
         "int64" | "int" => (i64::MIN.into(), i64::MAX.into()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roadshow_gateway::{ApiInfo, SecurityScheme, openapi};
+use roadshow_gateway::{Preface, SecurityScheme, openapi};
 use roadshow_services::NodeBuilder;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn everything_that_can_be_declared_is_described() {
 #[test]
 fn the_order_of_services_changes_nothing() {
     let other = NodeBuilder::default().service(shop_2()).service(shop());
-    let other = openapi(&ApiInfo::new("Shop", "1.2.3"), &contracts(other));
+    let other = openapi(&Preface::new("Shop", "1.2.3"), &contracts(&other));
     assert_eq!(other.to_json(), both().to_json());
 }
 
@@ -130,9 +130,9 @@ fn closed_routes_carry_the_scheme_of_the_hook() {
             "openIdConnect",
         ),
     ];
-    let contracts = contracts(NodeBuilder::default().service(shop()));
+    let contracts = contracts(&NodeBuilder::default().service(shop()));
     for (scheme, name, kind) in schemes {
-        let mut info = ApiInfo::new("Shop", "1");
+        let mut info = Preface::new("Shop", "1");
         info.security = scheme;
         let document: Value = serde_json::from_str(&openapi(&info, &contracts).to_json()).expect("it is JSON");
         assert_eq!(document["components"]["securitySchemes"][name]["type"], kind);

@@ -69,7 +69,11 @@ async fn nothing_in_a_description_or_a_host_becomes_a_tag() {
         let answer = ask(at, "GET", "/docs", host, "").await;
         if answer.status() == "400" {
             // No host at all: refused at the door, in JSON.
-            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{host}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("application/problem+json"),
+                "{host}"
+            );
             continue;
         }
         assert_eq!(answer.status(), "200", "{host}");

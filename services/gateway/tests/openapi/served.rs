@@ -103,7 +103,7 @@ async fn the_document_is_that_of_the_same_services_elsewhere() {
     let (node, at) = start(|gateway| gateway).await;
     let served = ask(at, "GET", "/openapi.json", "node.example", "").await;
     let elsewhere = Gateway::new(SocketAddr::from(([0, 0, 0, 0], 1))).about("Shop", "1.2.3");
-    let contracts = contracts(Node::builder().service(shop()));
+    let contracts = contracts(&Node::builder().service(shop()));
     assert_eq!(
         served.body,
         elsewhere.openapi(&contracts, &node.view().limits()).to_json()

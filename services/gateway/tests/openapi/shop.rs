@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::num::NonZeroU32;
 
-use roadshow_gateway::{ApiInfo, OpenApi, openapi};
+use roadshow_gateway::{OpenApi, Preface, openapi};
 use roadshow_services::config::Settings;
 use roadshow_services::{
     AnyService, Code, Command, CommandHandler, Context, Failure, Method, NodeBuilder, RateLimit, Service,
@@ -247,7 +247,7 @@ pub(crate) fn shop_2() -> impl AnyService {
 }
 
 /// The contracts of services, as a node with them has them.
-pub(crate) fn contracts(builder: NodeBuilder) -> Vec<ServiceContract> {
+pub(crate) fn contracts(builder: &NodeBuilder) -> Vec<ServiceContract> {
     let settings = Settings::resolve(None, std::iter::empty(), &[], None).expect("no settings are good settings");
     builder
         .contracts(&settings)
@@ -256,7 +256,7 @@ pub(crate) fn contracts(builder: NodeBuilder) -> Vec<ServiceContract> {
 
 pub(crate) fn both() -> OpenApi {
     let builder = NodeBuilder::default().service(shop()).service(shop_2());
-    openapi(&ApiInfo::new("Shop", "1.2.3"), &contracts(builder))
+    openapi(&Preface::new("Shop", "1.2.3"), &contracts(&builder))
 }
 
 pub(crate) fn both_as_json() -> Value {
