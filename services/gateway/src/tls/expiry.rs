@@ -55,7 +55,7 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         return None;
     };
     let (length, rest) = match length {
-        0..0x80 => (usize::from(*length), rest),
+        0..=0x7f => (usize::from(*length), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
             let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
