@@ -95,6 +95,14 @@ impl Trouble {
         text.to_owned()
     }
 
+    /// Whether the command may have run where it is not the command that answers.
+    fn refused(self) -> Executed {
+        match self {
+            Trouble::Of(Code::Timeout | Code::Internal) => Executed::Unknown,
+            _ => Executed::No,
+        }
+    }
+
     /// The response, with what the command itself says of when it comes.
     pub(crate) fn response(self, body_max: usize, declared: &[&str]) -> Response {
         let mut description = self.when(body_max);
@@ -105,7 +113,7 @@ impl Trouble {
         let status = self.status();
         let example = match declared.first() {
             Some(when) => problem(status, self.code(), (*when).to_owned(), answered(self.code())),
-            None => problem(status, self.code(), self.when(body_max), refused(self.code())),
+            None => problem(status, self.code(), self.when(body_max), self.refused()),
         };
         let examples = Ordered::one("problem", Example { value: example });
         let schema = json!({ "$ref": format!("#/components/schemas/{PROBLEM}") });
@@ -131,14 +139,6 @@ fn answered(code: Code) -> Executed {
     match code {
         Code::Invalid => Executed::No,
         _ => Executed::Yes,
-    }
-}
-
-/// Whether a command may have run where somebody else answers.
-fn refused(code: Code) -> Executed {
-    match code {
-        Code::Timeout | Code::Internal => Executed::Unknown,
-        _ => Executed::No,
     }
 }
 
