@@ -4,20 +4,32 @@
 
 #![cfg(all(feature = "console", feature = "demo"))]
 
+#[path = "cli/asyncapi.rs"]
+mod asyncapi;
 #[path = "cli/bench.rs"]
 mod bench;
 #[path = "cli/clients.rs"]
 mod clients;
+#[path = "cli/completions.rs"]
+mod completions;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/ledger.rs"]
 mod ledger;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/openapi.rs"]
+mod openapi;
 #[path = "../services/console/tests/it/program.rs"]
 mod program;
 #[path = "cli/stopping.rs"]
 mod stopping;
+#[cfg(unix)]
+#[path = "cli/terminal.rs"]
+mod terminal;
+#[cfg(unix)]
+#[path = "cli/tree.rs"]
+mod tree;
 #[path = "cli/web.rs"]
 mod web;
 #[path = "cli/wrong_usage.rs"]

@@ -93,7 +93,7 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
     let listed = listed(&whole);
     Ok(whole
         .help_template(format!(
-            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{listed}\nOptions:\n{{options}}\n\n{{after-help}}"
+            "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{listed}\nOptions:\n{{options}}{{after-help}}"
         ))
         .after_help(ROOT_HELP))
 }

@@ -153,10 +153,11 @@ impl Watch {
                 .and_then(|tree| serde_json::from_value::<TreeNode>(tree).ok());
             match last {
                 Some(tree) => {
+                    let none = BTreeSet::new();
                     let paper = Paper {
                         style: Style::plain(),
                         width: screen::columns(),
-                        changed: None,
+                        changed: Some(&none),
                     };
                     lines.extend(picture::draw(&tree, &paper).iter().map(|line| style.faint(line)));
                 }

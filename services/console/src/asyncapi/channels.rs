@@ -87,7 +87,8 @@ impl<'a> Channels<'a> {
             "x-idempotent": command.idempotent,
             "x-deadline-ms": millis(command.limits.deadline),
         });
-        if let Some(summary) = command.notes.summary {
+        let own = command.notes.summary.map(str::to_owned);
+        if let Some(summary) = own.or_else(|| self.schemas.first_line(&self.messages[&request]["payload"])) {
             operation["summary"] = summary.into();
         }
         if let Some(description) = description(command) {

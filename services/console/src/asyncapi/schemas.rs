@@ -24,6 +24,16 @@ impl Schemas {
         schema_of(&mut self.0).to_value()
     }
 
+    /// The first line of what a schema, or the one that it refers to, says of itself.
+    pub(super) fn first_line(&self, schema: &Value) -> Option<String> {
+        let meant = match schema["$ref"].as_str().and_then(|path| path.rsplit_once('/')) {
+            Some((_, name)) => self.0.definitions().get(name)?,
+            None => schema,
+        };
+        let line = meant["description"].as_str()?.lines().next()?;
+        Some(line.trim_end_matches('.').to_owned())
+    }
+
     /// All that was referred to, by name.
     pub(super) fn into_definitions(mut self) -> Map<String, Value> {
         self.0.take_definitions(true)

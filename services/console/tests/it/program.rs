@@ -114,6 +114,13 @@ impl Program {
         http.to_owned()
     }
 
+    /// Waits for a line on stdout.
+    #[allow(dead_code, reason = "one of the test programs that share this module does without")]
+    pub(crate) fn prints(&mut self, text: &str) -> String {
+        let line = self.out.find(|line| line.contains(text));
+        line.unwrap_or_else(|_| panic!("{text:?} among {:?}", self.out.read))
+    }
+
     /// Waits for a line on stderr.
     pub(crate) fn hears(&mut self, text: &str) -> String {
         let line = self.err.find(|line| line.contains(text));
