@@ -32,7 +32,7 @@ pub(crate) fn note(peer: SocketAddr, parts: &Parts, answer: &Answer, visit: &Vis
         path = %Plain(parts.uri.path()),
         route = visit.meter.place(),
         status = answer.status().as_u16(),
-        duration_ms = took.as_secs_f64() * 1_000.0,
+        duration_ms = took.as_micros() as f64 / 1_000.0,
         bytes_out = answer.body().len(),
         request_id = text(REQUEST_ID),
         trace,
