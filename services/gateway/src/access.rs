@@ -2,18 +2,28 @@
 //!
 //! A web page in a browser on this machine is not its user: it may neither reach the routes under a name of its own (the
 //! Host must be loopback, which ends DNS rebinding), nor from an origin of its own, nor with a form (a POST must say that
-//! it is JSON, which a page may only do after a preflight that nobody answers).
+//! it is JSON, which a page may only do after a preflight that nobody answers). Nor is a stranger for whom a proxy on this
+//! machine speaks: what proxies add to a request gives it away.
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::Version;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, FORWARDED, HOST, ORIGIN, VIA};
 use http::request::Parts;
 use http::uri::Authority;
+use http::{HeaderName, Version};
 use roadshow_services::Failure;
 use roadshow_services::config::Secret;
 
 use crate::refusal::Refusal;
+
+/// What proxies add. One on this machine makes every stranger look like this machine, and many rewrite the Host.
+const PROXIED: [HeaderName; 5] = [
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// Lets a request to an admin route pass.
 pub(crate) fn check(peer: SocketAddr, parts: &Parts, token: Option<&Secret>) -> Result<(), Refusal> {
@@ -28,6 +38,11 @@ pub(crate) fn check(peer: SocketAddr, parts: &Parts, token: Option<&Secret>) -> 
         if !host_is_loopback(parts) {
             return Err(forbidden(
                 "the admin routes are reached as localhost, 127.0.0.1 or [::1] only",
+            ));
+        }
+        if PROXIED.iter().any(|name| parts.headers.contains_key(name)) {
+            return Err(forbidden(
+                "the admin routes answer this machine, not whom a proxy on it speaks for: give the node a token",
             ));
         }
     }
@@ -193,6 +208,21 @@ mod tests {
         let request = request.header("origin", "http://localhost:3000");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         assert!(check(SocketAddr::from(([127, 0, 0, 1], 40_000)), &parts, None).is_err());
+    }
+
+    #[test]
+    fn whom_a_proxy_on_this_machine_speaks_for_is_a_stranger() {
+        let lines = |name| {
+            [
+                ("host", "127.0.0.1:8080"),
+                (name, "10.0.0.7"),
+                ("authorization", "Bearer correct-horse"),
+            ]
+        };
+        for name in ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] {
+            assert_eq!(checked("127.0.0.1", &lines(name)[..2], false), 403, "{name}");
+            assert_eq!(checked("127.0.0.1", &lines(name), true), 200, "{name}");
+        }
     }
 
     #[test]
