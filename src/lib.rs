@@ -27,3 +27,14 @@ pub use roadshow_services::{
     Readiness, Retry, RunningComponent, Service, ServiceId, Setup, SubscriptionContract, SubscriptionOptions,
     TraceContext, TreeNode, Validate, Violation, Violations, config, outcome_of, testing,
 };
+
+/// Compiles and runs the blocks of the guide's pages; the first page is followed by `tests/guide.rs`.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../docs/guide/errors.md")]
+    mod errors {}
+    #[doc = include_str!("../docs/guide/http.md")]
+    mod http {}
+}
