@@ -7,6 +7,8 @@ mod channels;
 mod document;
 mod headers;
 mod schemas;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

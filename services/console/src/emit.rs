@@ -30,7 +30,7 @@ pub(crate) async fn run(args: EmitArgs) -> End {
     };
     let payload = match payload::read(args.json).await {
         Ok(Some(payload)) => payload,
-        Ok(None) => return end::wrong_usage("the JSON is missing: it was left out, and stdin is empty"),
+        Ok(None) => return end::wrong_usage("the JSON is missing: give it as the last argument; stdin is empty"),
         Err(problem) => return end::wrong_usage(&problem),
     };
     match client.emit(&args.event, payload.into(), args.who.options()).await {

@@ -73,13 +73,12 @@ pub(crate) fn wrong_usage(problem: &str) -> End {
 
 /// Ends with a problem as JSON on stderr; where a person reads it, with a line for people too.
 pub(crate) fn failed(problem: &impl Serialize) -> End {
-    let style = Style::for_stderr();
-    match serde_json::to_value(problem) {
-        Ok(problem) if io::stderr().is_terminal() => {
-            tell(&style.faint(without_controls(&problem.to_string())));
-            tell(&in_words(&problem));
+    match serde_json::to_string(problem) {
+        Ok(text) if io::stderr().is_terminal() => {
+            tell(&Style::for_stderr().faint(without_controls(&text)));
+            tell(&in_words(&serde_json::from_str(&text).unwrap_or_default()));
         }
-        Ok(problem) => tell(&problem.to_string()),
+        Ok(text) => tell(&text),
         Err(error) => tell(&format!("error: the problem cannot be written as JSON: {error}")),
     }
     End::Failed
@@ -97,11 +96,8 @@ fn in_words(problem: &Value) -> String {
         "unauthenticated" => "\n  ROADSHOW_HTTP_TOKEN holds the token that is presented",
         _ => "",
     };
-    let words = format!("error: {}: {} ({executed}){todo}", text("code"), text("message"));
-    words
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect()
+    let words = format!("error: {}: {} ({executed})", text("code"), text("message"));
+    without_controls(&words) + todo
 }
 
 fn without_controls(text: &str) -> String {
@@ -117,7 +113,11 @@ pub(crate) fn unanswered(error: &ClientError) -> End {
     match error {
         ClientError::Url { .. } => wrong_usage(&text),
         ClientError::Unreachable { .. } => {
-            let text = format!("{text}; is a node up there? `up` starts one, --node URL names another");
+            // What asks a question already knows better.
+            let text = match text.ends_with('?') {
+                true => text,
+                false => format!("{text}; is a node up there? `up` starts one, --node URL names another"),
+            };
             failed(&Failure::unavailable(text).with_executed(Executed::No))
         }
         ClientError::Late { .. } => failed(&Failure::timeout(text).with_executed(Executed::Unknown)),

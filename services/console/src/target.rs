@@ -47,7 +47,14 @@ impl TargetArgs {
     /// A URL that is none, or a bridge that client commands cannot use.
     pub(crate) fn client(&self) -> Result<NodeClient, String> {
         let node = self.choose(variable(EVENT_BRIDGE)?)?;
-        let client = NodeClient::new(node).map_err(|error| format!("cannot use --node: {error}"))?;
+        let client = NodeClient::new(node).map_err(|error| {
+            let meant = if node.contains("://") {
+                String::new()
+            } else {
+                format!("; did you mean http://{node}?")
+            };
+            format!("cannot use --node: {error}{meant}")
+        })?;
         let client = match &self.ca {
             Some(file) => client
                 .ca_file(file)

@@ -38,16 +38,20 @@ impl<'a> Channels<'a> {
         }
     }
 
-    /// Adds what a service takes and sends.
-    pub(super) fn add(&mut self, contract: &ServiceContract) {
-        for command in &contract.commands {
-            self.add_command(command);
+    /// Adds what services take and send. What an event means by its name is said by who emits it, so subscribers come last.
+    pub(super) fn add(&mut self, contracts: &[&ServiceContract]) {
+        for contract in contracts {
+            for command in &contract.commands {
+                self.add_command(command);
+            }
+            for event in &contract.emits {
+                self.add_emitted(contract, event);
+            }
         }
-        for event in &contract.emits {
-            self.add_emitted(contract, event);
-        }
-        for subscription in &contract.subscriptions {
-            self.add_subscription(contract, subscription);
+        for contract in contracts {
+            for subscription in &contract.subscriptions {
+                self.add_subscription(contract, subscription);
+            }
         }
     }
 
@@ -69,7 +73,7 @@ impl<'a> Channels<'a> {
         let address = self.broker.address(&self.namespace.command_subject(command.address));
         self.add_channel(
             &id,
-            Some(address),
+            Some(&address),
             "Requests: one instance gets each",
             &[("request", &request)],
         );
@@ -103,11 +107,11 @@ impl<'a> Channels<'a> {
     fn add_emitted(&mut self, contract: &ServiceContract, event: &EventContract) {
         let id = event.name.to_string();
         let subject = self.namespace.event_subject(event.name);
-        let name = self.add_event(&id, &contract.id.to_string(), event.schema);
+        let name = self.add_event(&id, &[&contract.id.to_string()], event.schema);
         let address = self.broker.address(&subject);
         self.add_channel(
             &id,
-            Some(address),
+            Some(&address),
             "Events: every subscription gets each",
             &[(&name, &name)],
         );
@@ -126,12 +130,13 @@ impl<'a> Channels<'a> {
     fn add_subscription(&mut self, contract: &ServiceContract, subscription: &SubscriptionContract) {
         let id = subscription.event.to_string();
         let own = subscription.name.splitn(3, '=').nth(2).unwrap_or(&subscription.name);
+        let own = own.replace('=', ".");
         let subject = self.namespace.event_subject(subscription.event);
-        let name = self.add_event(&id, &format!("{}.{own}", contract.id), subscription.schema);
+        let name = self.add_event(&id, &[&contract.id.to_string(), &own], subscription.schema);
         let address = self.broker.address(&subject);
         self.add_channel(
             &id,
-            Some(address),
+            Some(&address),
             "Events: every subscription gets each",
             &[(&name, &name)],
         );
@@ -152,7 +157,7 @@ impl<'a> Channels<'a> {
         }
         self.operations.insert(format!("{}.on.{own}", contract.id), operation);
         if subscription.durable {
-            self.add_dead_letters(contract, own, &name);
+            self.add_dead_letters(contract, &own, &name);
         }
     }
 
@@ -162,7 +167,7 @@ impl<'a> Channels<'a> {
         let id = format!("dead.{}.{own}", contract.id);
         let address = self.broker.address(&self.namespace.dead_subject(contract.id, &token));
         let text = "Dead letters: deliveries that nobody could handle, kept for people";
-        self.add_channel(&id, Some(address), text, &[(event, event)]);
+        self.add_channel(&id, Some(&address), text, &[(event, event)]);
         self.operations.insert(
             id.clone(),
             json!({
@@ -175,14 +180,17 @@ impl<'a> Channels<'a> {
         );
     }
 
-    /// Adds the message of an event under its name; where `whose` means something else by that name, under a longer one.
-    fn add_event(&mut self, event: &str, whose: &str, schema: SchemaOf) -> String {
+    /// Adds the message of an event under its name; where somebody means something else by that name, with `whose` behind
+    /// it, as much of it as is needed.
+    fn add_event(&mut self, event: &str, whose: &[&str], schema: SchemaOf) -> String {
         let payload = self.schemas.of(schema);
-        let is_same = |known: &Value| known["payload"] == payload;
-        let name = match self.messages.get(event) {
-            Some(known) if !is_same(known) => format!("{event}.{whose}"),
-            _ => event.to_owned(),
-        };
+        let mut name = event.to_owned();
+        for more in whose {
+            match self.messages.get(&name) {
+                Some(known) if known["payload"] != payload => name = format!("{name}.{more}"),
+                _ => break,
+            }
+        }
         let message = message(event, &payload, EVENT_HEADERS.into());
         self.messages.entry(name.clone()).or_insert(message);
         name
@@ -204,7 +212,7 @@ impl<'a> Channels<'a> {
     }
 
     /// Adds messages, each under its name in the channel, to a channel that may be there already.
-    fn add_channel(&mut self, id: &str, address: Option<String>, description: &str, messages: &[(&str, &str)]) {
+    fn add_channel(&mut self, id: &str, address: Option<&str>, description: &str, messages: &[(&str, &str)]) {
         let binding = self.broker.channel_binding(self.namespace.as_str());
         let has_address = address.is_some();
         let channel = self

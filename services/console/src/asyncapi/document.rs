@@ -36,7 +36,7 @@ pub(super) struct About<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document<'a> {
     asyncapi: &'static str,
-    info: Info<'a>,
+    info: Preface<'a>,
     default_content_type: &'static str,
     #[serde(skip_serializing_if = "Map::is_empty")]
     servers: Map<String, Value>,
@@ -46,7 +46,7 @@ pub(super) struct Document<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Info<'a> {
+struct Preface<'a> {
     title: &'a str,
     version: &'a str,
     description: &'static str,
@@ -64,9 +64,7 @@ pub(super) fn document<'a>(about: &About<'a>, contracts: &[ServiceContract]) -> 
     let mut contracts: Vec<&ServiceContract> = contracts.iter().collect();
     contracts.sort_by_key(|contract| (contract.id.name(), contract.id.version()));
     let mut channels = Channels::new(about.namespace, broker, Schemas::new());
-    for contract in contracts {
-        channels.add(contract);
-    }
+    channels.add(&contracts);
     let Channels {
         channels,
         operations,
@@ -85,7 +83,7 @@ pub(super) fn document<'a>(about: &About<'a>, contracts: &[ServiceContract]) -> 
     }
     Document {
         asyncapi: VERSION,
-        info: Info {
+        info: Preface {
             title: about.title,
             version: about.version,
             description: DESCRIPTION,
