@@ -54,3 +54,29 @@ fn a_new_project_of_any_name_is_formatted_free_of_warnings_and_passes_its_tests(
     );
     reader.ends();
 }
+
+#[test]
+fn new_says_what_it_wrote_and_refuses_with_a_way_out() {
+    let mut reader = Reader::new();
+    reader.types(
+        "roadshow new 'my shop' --name shop >out 2>next
+        grep -q '^{\"name\":\"shop\",\"dir\":\"my shop\",\"files\":\\[\"Cargo.toml\",' out
+        grep -qx \"  cd 'my shop'\" next && grep -qx '  cargo run -- up' next",
+    );
+    reader.types("mkdir here && cd here && roadshow new . && ls Cargo.toml && cd ..");
+    reader.types("touch before && ls -A > before");
+    let refused = [
+        ("new 'my shop' --name shop", 1, "is not empty"),
+        ("new out --name shop", 1, "a file of this name"),
+        ("new Shop", 2, "try --name shop"),
+        ("new shop --path here", 2, "is no checkout of Roadshow"),
+        ("new", 2, "DIR"),
+    ];
+    for (line, code, way_out) in refused {
+        reader.types(&format!(
+            "code=0; roadshow {line} 2>.said || code=$?; test $code = {code}; grep -q -- '{way_out}' .said; rm .said"
+        ));
+    }
+    reader.types("ls -A | diff before -");
+    reader.ends();
+}
