@@ -1,9 +1,8 @@
 //! What a connection is doing, so that one that does nothing, or whose peer takes nothing, can be let go.
 //!
-//! HTTP/1.1 needs little of it: hyper bounds the time for a head and the rest between two requests, and there is one answer
-//! at a time, which `timed_stream.rs` bounds. What is left is a peer that does not say which version it speaks; and
-//! HTTP/2, where a connection lives on without requests, and where a peer may read from its socket and still take nothing
-//! of an answer, because it grants no window.
+//! It bounds the time for a head and the rest between two requests, with one timer for a connection's whole life. HTTP/1.1
+//! needs no more: there is one answer at a time, which `timed_stream.rs` bounds. In HTTP/2 a peer may read from its socket
+//! and still take nothing of an answer, because it grants no window.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,8 +36,8 @@ pub(crate) struct Patience {
 pub(crate) struct Activity {
     begun: Instant,
     patience: Patience,
-    /// Whether the peer turned out to speak HTTP/1: then there is nothing to watch.
-    simple: AtomicBool,
+    /// Whether the peer turned out to speak HTTP/2: then it is told before it is let go.
+    polite: AtomicBool,
     answering: AtomicUsize,
     /// When it last had nothing to do, in nanoseconds since it began.
     rested_at: AtomicU64,
@@ -50,7 +49,6 @@ pub(crate) struct Activity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Look(Instant),
-    Never,
     Now(Overdue),
 }
 
@@ -59,7 +57,7 @@ impl Activity {
         Arc::new(Activity {
             begun: Instant::now(),
             patience,
-            simple: AtomicBool::new(false),
+            polite: AtomicBool::new(false),
             answering: AtomicUsize::new(0),
             rested_at: AtomicU64::new(0),
             sending: Mutex::new(Vec::new()),
@@ -67,9 +65,14 @@ impl Activity {
         })
     }
 
-    /// Says that the peer speaks HTTP/1.
-    pub(crate) fn is_simple(&self) {
-        self.simple.store(true, Ordering::Relaxed);
+    /// Says that the peer speaks HTTP/2.
+    pub(crate) fn be_polite(&self) {
+        self.polite.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has begun to speak HTTP/2.
+    pub(crate) fn is_polite(&self) -> bool {
+        self.polite.load(Ordering::Relaxed)
     }
 
     /// Says that a request is being answered, until what is returned is dropped.
@@ -94,7 +97,7 @@ impl Activity {
         self.rested_at.store(since, Ordering::Relaxed);
     }
 
-    /// Waits until the connection is to be let go: for ever, where there is nothing to watch.
+    /// Waits until the connection is to be let go.
     ///
     /// # Cancel safety
     /// It may be dropped; asking again goes on where it was.
@@ -103,7 +106,6 @@ impl Activity {
             let look = match self.judge(Instant::now()) {
                 Verdict::Now(why) => return why,
                 Verdict::Look(at) => at,
-                Verdict::Never => std::future::pending().await,
             };
             tokio::select! {
                 () = sleep_until(look) => {}
@@ -113,9 +115,6 @@ impl Activity {
     }
 
     fn judge(&self, now: Instant) -> Verdict {
-        if self.simple.load(Ordering::Relaxed) {
-            return Verdict::Never;
-        }
         let mut look = now + self.patience.write;
         {
             let sending = self.sending();
@@ -198,15 +197,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_says_nothing_is_let_go_unless_hyper_watches() {
+    async fn who_says_nothing_is_let_go() {
         let activity = Activity::new(PATIENCE);
         assert_eq!(
             after(&activity, 9),
             Verdict::Look(activity.begun + Duration::from_secs(10))
         );
         assert_eq!(after(&activity, 10), Verdict::Now(Overdue::Resting));
-        activity.is_simple();
-        assert_eq!(after(&activity, 10), Verdict::Never);
     }
 
     #[tokio::test(start_paused = true)]

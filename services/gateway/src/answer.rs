@@ -21,7 +21,7 @@ const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// As many headers as an answer has as a rule, so that the map is made once.
-const HEADERS: usize = 14;
+const HEADERS: usize = 12;
 
 /// An answer with a body. Nobody stores it and nobody guesses its type.
 pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {

@@ -24,6 +24,9 @@ pub(crate) const CORRELATION: HeaderName = HeaderName::from_static("x-correlatio
 /// `invalid`, with the header named.
 pub(crate) fn options(headers: &HeaderMap, timeout_max: Duration) -> Result<CallOptions, Failure> {
     let mut options = CallOptions::default();
+    if !headers.keys().any(says_something) {
+        return Ok(options);
+    }
     options.timeout = timeout(headers)?.map(|timeout| timeout.min(timeout_max));
     options.key = text(headers, &KEY)?;
     options.trace = trace(headers);
@@ -31,6 +34,14 @@ pub(crate) fn options(headers: &HeaderMap, timeout_max: Duration) -> Result<Call
         options.tracestate = tracestate(headers);
     }
     Ok(options)
+}
+
+/// Whether a header is one of those that any caller may send; most callers send none.
+fn says_something(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "x-timeout-ms" | "idempotency-key" | "traceparent" | "tracestate"
+    )
 }
 
 /// As [`options`], and who acts: only for callers that are trusted to say so.

@@ -13,6 +13,8 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -35,6 +37,8 @@ use crate::timed_stream::{Stalled, TimedStream};
 
 /// The largest head of a request, in bytes, and with it the buffer of an HTTP/1 connection.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// The same in HTTP/2, where a connection brings many at the same time.
+const HEAD_BYTES_MAX_HTTP2: u32 = 16 << 10;
 /// The most headers of a request.
 pub(crate) const HEADERS_MAX: usize = 100;
 /// The most requests that one HTTP/2 connection has open.
@@ -132,38 +136,55 @@ impl Reception {
             let visitor = Arc::clone(&visitor);
             async move { visitor.answer(request).await }
         });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(HalfOpen::new(stream, heard)), service));
-        let mut polite = false;
+        let mut connection = pin!(http.serve_connection(
+            TokioIo::new(HalfOpen::new(stream, heard, Arc::clone(&activity))),
+            service
+        ));
+        // A connection is polled for every request, and these two are asked only when they have something to say.
+        let mut rare = FuturesUnordered::new();
+        rare.push(closing.cancelled().map(|()| None).boxed());
+        rare.push(activity.overdue().map(Some).boxed());
+        let mut told = false;
         loop {
             let overdue = tokio::select! {
                 biased;
                 ended = connection.as_mut() => return ended,
-                () = closing.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    return farewell(connection, &activity, stalled, peer).await;
-                }
-                overdue = activity.overdue() => overdue,
+                Some(rare) = rare.next() => rare,
             };
-            if polite || overdue == Overdue::Stuck {
-                return Err(format!("it was cut: {overdue:?}").into());
+            let Some(overdue) = overdue else {
+                connection.as_mut().graceful_shutdown();
+                return farewell(connection, &activity, stalled, peer).await;
+            };
+            rare.push(activity.overdue().map(Some).boxed());
+            match overdue {
+                // Its peer is slow to take an answer, which `timed_stream.rs` bounds.
+                Overdue::Resting if !activity.is_polite() && stalled.is() => {
+                    activity.rest_anew();
+                    continue;
+                }
+                // It ends by itself once all that is at hand is answered.
+                Overdue::Asked if told => continue,
+                Overdue::Resting if activity.is_polite() && !told => {}
+                Overdue::Asked => {}
+                Overdue::Resting | Overdue::Stuck => return Err(format!("it was cut: {overdue:?}").into()),
             }
             connection.as_mut().graceful_shutdown();
             activity.rest_anew();
-            polite = true;
+            told = true;
         }
     }
 
     fn http(&self, streams: Streams) -> auto::Builder<Streams> {
         let mut http = auto::Builder::new(streams);
+        // hyper's own bound for a head makes a timer for every request; `activity.rs` has one for the connection.
         http.http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.patience.rest)
+            .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX);
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .max_header_list_size(HEAD_BYTES_MAX_HTTP2)
             .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
             .max_local_error_reset_streams(RESETS_OWED_MAX)
             .max_send_buf_size(PIECE)
@@ -205,7 +226,7 @@ struct Visitor {
 impl Visitor {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         if request.version() < Version::HTTP_2 {
-            self.activity.is_simple();
+            let _answering = self.activity.answer();
             let answer = self.door.answer(self.peer, request, Some(&self.heard)).await;
             return Ok(answer.map(AnswerBody::whole));
         }

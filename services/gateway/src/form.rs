@@ -75,7 +75,22 @@ fn check_host(parts: &Parts) -> Result<(), Refusal> {
 
 /// Whether a Host header is a host, with a port or without. An empty one stands for a target without a host.
 fn is_host(value: &HeaderValue) -> bool {
-    value.is_empty() || Authority::try_from(value.as_bytes()).is_ok_and(|authority| names_a_host(&authority))
+    value.is_empty()
+        || is_plain_host(value.as_bytes())
+        || Authority::try_from(value.as_bytes()).is_ok_and(|authority| names_a_host(&authority))
+}
+
+/// Whether it is a name or an IPv4 address, with a port or without: what nearly everybody sends, told at a glance.
+fn is_plain_host(host: &[u8]) -> bool {
+    let name_end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+    let (name, port) = host.split_at(name_end);
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let digits = port.get(1..).unwrap_or_default();
+    let number = digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+        Some(number * 10 + digit).filter(|number| *number <= u32::from(u16::MAX))
+    });
+    !name.is_empty() && name.iter().all(is_name) && number.is_some()
 }
 
 /// Whether there is no user before the host, and no port beyond those that are.

@@ -16,6 +16,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::activity::Activity;
+
+/// What only HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI";
 /// How long a call goes on for a peer that may be gone.
 const LISTENING_MAX: Duration = Duration::from_secs(1);
 
@@ -38,15 +42,18 @@ impl Heard {
 pub(crate) struct HalfOpen<S> {
     stream: S,
     heard: Heard,
+    /// Learns from the first bytes which version the peer speaks; then it is gone.
+    listener: Option<Arc<Activity>>,
     /// Runs once the peer has ended.
     ended: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> HalfOpen<S> {
-    pub(crate) fn new(stream: S, heard: Heard) -> Self {
+    pub(crate) fn new(stream: S, heard: Heard, listener: Arc<Activity>) -> Self {
         HalfOpen {
             stream,
             heard,
+            listener: Some(listener),
             ended: None,
         }
     }
@@ -57,6 +64,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for HalfOpen<S> {
         if self.ended.is_none() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            if let Some(activity) = self.listener.take()
+                && buffer.filled()[before..].starts_with(PREFACE)
+            {
+                activity.be_polite();
+            }
             if buffer.filled().len() > before || buffer.remaining() == 0 || !self.heard.is() {
                 return Poll::Ready(Ok(()));
             }

@@ -4,6 +4,7 @@
 //! refused, because one of them is not what its sender believes. Values of the body are carried over as they were
 //! written, never through a number type that could round them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -53,16 +54,16 @@ fn path_alone(route: &Route, values: &[&str]) -> Result<Bytes, Failure> {
     let mut json = Vec::with_capacity(64);
     let mut violations = Violations::default();
     for (name, value) in route.names.iter().zip(values) {
-        let text = percent_decode_str(value).decode_utf8().map_err(|_| not_utf8())?;
+        let text = match value.contains('%') {
+            true => percent_decode_str(value).decode_utf8().map_err(|_| not_utf8())?,
+            false => Cow::Borrowed(*value),
+        };
+        json.push(if json.is_empty() { b'{' } else { b',' });
+        serde_json::to_writer(&mut json, name).expect("any text is a JSON string");
+        json.push(b':');
         let kind = route.shape.kind(name);
-        match kind.and_then(|kind| kind.read(&text).map_err(str::to_owned)) {
-            Ok(value) => {
-                json.push(if json.is_empty() { b'{' } else { b',' });
-                serde_json::to_writer(&mut json, name).expect("any text is a JSON string");
-                json.push(b':');
-                json.extend_from_slice(value.get().as_bytes());
-            }
-            Err(problem) => violations.add(*name, problem),
+        if let Err(problem) = kind.and_then(|kind| kind.write(&text, &mut json).map_err(str::to_owned)) {
+            violations.add(*name, problem);
         }
     }
     violations.into_result()?;

@@ -103,6 +103,19 @@ impl Kind {
         }
     }
 
+    /// As [`Kind::read`], written to the end of a JSON text; nothing is, on an error.
+    ///
+    /// # Errors
+    /// As [`Kind::read`].
+    pub(crate) fn write(&self, text: &str, json: &mut Vec<u8>) -> Result<(), &'static str> {
+        if *self == Kind::Text {
+            serde_json::to_writer(json, text).expect("any text is a JSON string");
+        } else {
+            json.extend_from_slice(self.read(text)?.get().as_bytes());
+        }
+        Ok(())
+    }
+
     /// As [`Kind::read`], from all the texts given for one name.
     ///
     /// # Errors

@@ -47,9 +47,12 @@ impl Line {
         let name = field.name();
         let name = name.strip_prefix("r#").unwrap_or(name);
         if self.is_coloured {
-            self.text.extend(["\u{1b}[2m", name, "=\u{1b}[0m"]);
+            self.text.push_str("\u{1b}[2m");
+            self.text.push_str(name);
+            self.text.push_str("=\u{1b}[0m");
         } else {
-            self.text.extend([name, "="]);
+            self.text.push_str(name);
+            self.text.push('=');
         }
     }
 
@@ -63,8 +66,11 @@ impl Line {
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.begin(field);
-        let is_word = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-        let _ = if is_word || is_message(field) {
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+            self.text.push_str(value);
+            return;
+        }
+        let _ = if is_message(field) {
             Escaped(&mut self.text).write_str(value)
         } else {
             write!(self.text, "{value:?}")
@@ -98,7 +104,8 @@ struct Escaped<'t>(&'t mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.chars().any(char::is_control) {
+        // A byte below the space, DEL, or the lead byte of what may be a control character beyond ASCII.
+        if !text.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == 0xc2) {
             self.0.push_str(text);
             return Ok(());
         }

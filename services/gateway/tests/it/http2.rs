@@ -232,6 +232,32 @@ async fn a_draining_node_answers_what_is_at_hand_and_says_goodbye() {
 }
 
 #[tokio::test]
+async fn a_draining_node_answers_all_streams_of_a_connection_whenever_each_is_done() {
+    let staged = Staged::start().await;
+    let props = staged.props.clone();
+    let http2 = Http2::connect(&staged).await;
+    let mut calls = Vec::new();
+    for number in 0..4 {
+        let wait = Http2::request(Method::POST, "http://h/api/v1/wait", r#"{"then":"done"}"#);
+        calls.push(tokio::spawn(http2.begin(wait)));
+        let started = |props: &crate::stage::Props| props.started.load(SeqCst) == number + 1;
+        props.until("it starts", started).await;
+    }
+    let (at, node) = (staged.at, staged.node);
+    let shutdown = tokio::spawn(async move { node.shutdown(Duration::from_secs(15)).await });
+    let draining = async { while get(at, "/readyz").await.status != 503 {} };
+    timeout(PATIENCE, draining).await.expect("it says that it drains");
+    while !calls.is_empty() {
+        props.release.add_permits(1);
+        let (answer, _which, others) = futures_util::future::select_all(calls).await;
+        assert_eq!(answer.expect("it does not panic").text(), "\"done\"");
+        calls = others;
+    }
+    let drained = shutdown.await.expect("it does not panic");
+    assert!(drained.is_clean(), "{drained:?}");
+}
+
+#[tokio::test]
 async fn a_large_answer_arrives_whole() {
     let staged = Staged::start().await;
     let http2 = Http2::connect(&staged).await;

@@ -113,7 +113,7 @@ async fn a_peer_learns_the_limits_first() {
         .collect();
     assert!(told.contains(&(3, 100)), "streams: {told:?}");
     assert!(told.contains(&(4, 64 << 10)), "window: {told:?}");
-    assert!(told.contains(&(6, 64 << 10)), "head: {told:?}");
+    assert!(told.contains(&(6, 16 << 10)), "head: {told:?}");
     frames
         .send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &head("/healthz", true)))
         .await;
