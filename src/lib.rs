@@ -18,6 +18,8 @@ pub use roadshow_services as services;
 
 #[cfg(feature = "console")]
 pub use roadshow_console::{App, IntoServices, app};
+#[cfg(feature = "gateway")]
+pub use roadshow_gateway::{Authenticate, Caller, RequestHead};
 pub use roadshow_services::{
     Address, AddressBuf, AnyService, Backoff, Budget, CallOptions, Client, Clock, Code, Command, CommandContract,
     CommandHandler, CommandOptions, Component, Connector, Connectors, Context, CorrelationId, Drained, Error,

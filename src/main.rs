@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     roadshow::app("roadshow")
+        .version(env!("CARGO_PKG_VERSION"))
         .service(user::users())
         .service(email::emails())
         .service_with_args(probe::probe)

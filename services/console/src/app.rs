@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
+use roadshow_gateway::Authenticate;
 use roadshow_services::{AnyService, Component, Connector, NodeBuilder};
 
 use crate::bench::{self, BenchArgs};
@@ -12,6 +13,7 @@ use crate::call::{self, CallArgs};
 use crate::command_line;
 use crate::emit::{self, EmitArgs};
 use crate::end::{self, End};
+use crate::front::Front;
 use crate::new::{self, NewArgs};
 use crate::service_flags::{IntoServices, ServiceFlags};
 use crate::tree::{self, TreeArgs};
@@ -33,7 +35,7 @@ use crate::{asyncapi, completions, doctor, openapi, up};
 /// ```
 pub fn app(name: &'static str) -> App {
     App {
-        name,
+        front: Front::new(name),
         node: NodeBuilder::default(),
         schemes: vec!["memory"],
         flags: Vec::new(),
@@ -43,7 +45,7 @@ pub fn app(name: &'static str) -> App {
 /// Services and the command line around them. Methods return the application, to be chained; [`App::main`] runs it.
 #[must_use = "an application does nothing until `main` is called"]
 pub struct App {
-    pub(crate) name: &'static str,
+    pub(crate) front: Front,
     pub(crate) node: NodeBuilder,
     /// URL schemes that some connector knows.
     pub(crate) schemes: Vec<&'static str>,
@@ -53,7 +55,7 @@ pub struct App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
-            .field("name", &self.name)
+            .field("front", &self.front)
             .field("node", &self.node)
             .finish_non_exhaustive()
     }
@@ -92,6 +94,21 @@ impl App {
         self
     }
 
+    /// Sets the application's own version, usually `env!("CARGO_PKG_VERSION")`: what `--version` prints and what stands in
+    /// its documents. Default: Roadshow's version.
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.front.version = version;
+        self
+    }
+
+    /// Sets who may enter by a route that is not public. Without a hook nobody may: such routes answer 401.
+    ///
+    /// How the hook says that callers prove who they are stands in the OpenAPI document. The admin routes do not ask it.
+    pub fn authenticate(mut self, hook: impl Authenticate) -> Self {
+        self.front.authenticate(hook);
+        self
+    }
+
     /// Reads the arguments of this process and does what they say. Meant to be all that `main` does, inside
     /// `#[tokio::main]`; never panics about arguments.
     ///
@@ -106,7 +123,7 @@ impl App {
     }
 
     async fn run(self, line: Vec<OsString>) -> End {
-        let mut command = match command_line::command(self.name, &self.flags) {
+        let mut command = match command_line::command(&self.front, &self.flags) {
             Ok(command) => command,
             Err(problem) => return end::wrong_usage(&problem),
         };

@@ -14,6 +14,7 @@ use crate::call::CallArgs;
 use crate::completions::{self, Suggestions};
 use crate::doctor;
 use crate::emit::EmitArgs;
+use crate::front::Front;
 use crate::new::NewArgs;
 use crate::openapi;
 use crate::service_flags::{ServiceFlags, add_all};
@@ -62,7 +63,8 @@ const STYLES: Styles = Styles::plain()
 /// # Errors
 ///
 /// Two flags of one name: the services that bring them cannot be together.
-pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Command, String> {
+pub(crate) fn command(front: &Front, flags: &[ServiceFlags]) -> Result<Command, String> {
+    let name = front.name;
     let up = add_all(up(name), flags)?;
     let openapi = defining("openapi", "Print the OpenAPI document of the commands with a route");
     let openapi = add_all(openapi::with_flags(openapi, name), flags)?;
@@ -74,7 +76,7 @@ pub(crate) fn command(name: &'static str, flags: &[ServiceFlags]) -> Result<Comm
     );
     let doctor = add_all(doctor::with_flags(doctor, name), flags)?;
     let whole = Command::new(name)
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(front.version)
         .about(ABOUT)
         .styles(STYLES)
         .subcommand_required(true)
@@ -259,7 +261,7 @@ mod tests {
     use crate::style::Style;
 
     fn up_with(line: &[&str]) -> Result<Vec<(String, String)>, clap::Error> {
-        let matches = command("shop", &[])
+        let matches = command(&Front::new("shop"), &[])
             .expect("a command line")
             .try_get_matches_from([&["shop", "up"], line].concat())?;
         let (_, matches) = matches.subcommand().expect("up");
@@ -268,12 +270,14 @@ mod tests {
 
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
-        command("shop", &[]).expect("a command line").debug_assert();
+        command(&Front::new("shop"), &[])
+            .expect("a command line")
+            .debug_assert();
     }
 
     #[test]
     fn help_says_what_commands_do_and_not_what_types_are() {
-        let help = Style::plain().of_clap(&command("shop", &[]).expect("a command line").render_help());
+        let help = Style::plain().of_clap(&command(&Front::new("shop"), &[]).expect("a command line").render_help());
         for (_, names) in GROUPS {
             for name in names {
                 assert!(help.contains(&format!("\n  {name} ")), "{name} in {help}");
@@ -287,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_command_stands_in_one_group() {
-        let whole = command("shop", &[]).expect("a command line");
+        let whole = command(&Front::new("shop"), &[]).expect("a command line");
         let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         let mut known: Vec<&str> = whole.get_subcommands().map(Command::get_name).collect();
         listed.sort_unstable();
@@ -316,7 +320,7 @@ mod tests {
 
     #[test]
     fn every_example_of_every_help_can_be_typed() {
-        let whole = command("shop", &[]).expect("a command line");
+        let whole = command(&Front::new("shop"), &[]).expect("a command line");
         for sub in whole.get_subcommands() {
             let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
             let (_, examples) = help
@@ -331,7 +335,7 @@ mod tests {
                 assert!(line.chars().count() <= 78, "a terminal would break this: {line}");
             }
             for words in all {
-                let parsed = command("shop", &[])
+                let parsed = command(&Front::new("shop"), &[])
                     .expect("a command line")
                     .try_get_matches_from(&words);
                 assert!(parsed.is_ok(), "{words:?}: {}", parsed.expect_err("a mistake"));
@@ -363,7 +367,7 @@ mod tests {
         let error = up_with(&["--evnet-bridge", "memory:"]).expect_err("a slip");
         assert!(error.to_string().contains("--event-bridge"), "{error}");
         assert_eq!(error.exit_code(), 2);
-        let error = command("shop", &[])
+        let error = command(&Front::new("shop"), &[])
             .expect("a command line")
             .try_get_matches_from(["shop", "cal"])
             .expect_err("a slip");

@@ -42,12 +42,12 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
     let Some(shell) = matches.get_one::<Shell>(SHELL) else {
         return end::wrong_usage("say for which shell");
     };
-    let mut command = match command_line::command(app.name, &app.flags) {
+    let mut command = match command_line::command(&app.front, &app.flags) {
         Ok(command) => command,
         Err(problem) => return end::wrong_usage(&problem),
     };
     let called = std::env::args_os().next().unwrap_or_default();
-    let name = name_of(Path::new(&called)).unwrap_or_else(|| app.name.to_owned());
+    let name = name_of(Path::new(&called)).unwrap_or_else(|| app.front.name.to_owned());
     let mut script = Vec::new();
     clap_complete::generate(*shell, &mut command, name, &mut script);
     end::print(String::from_utf8_lossy(&script).trim_end())

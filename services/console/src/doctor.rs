@@ -101,7 +101,12 @@ pub(crate) async fn run(app: App, matches: &ArgMatches) -> End {
 
 /// Everything there is to find.
 async fn examine(prepared: &Prepared, asked: Asked) -> Vec<Finding> {
-    let Prepared { builder, resolved, .. } = prepared;
+    let Prepared {
+        builder,
+        resolved,
+        front,
+        ..
+    } = prepared;
     let mut findings = settings::findings(resolved);
     let (bridges, capability) = bridge::examine(prepared, asked.is_offline).await;
     let contracts = match definitions::contracts(builder, resolved) {
@@ -111,6 +116,7 @@ async fn examine(prepared: &Prepared, asked: Asked) -> Vec<Finding> {
                 &definitions::known(builder),
                 resolved,
             ));
+            findings.extend(definitions::closed(&contracts, resolved, front.has_hook()));
             if let Some(capability) = capability {
                 findings.extend(definitions::against(&contracts, &capability));
             }

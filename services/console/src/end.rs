@@ -10,6 +10,7 @@ use roadshow_services::{Executed, Failure};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::harmless::with_spaces;
 use crate::style::Style;
 
 /// The end of a command.
@@ -75,7 +76,7 @@ pub(crate) fn wrong_usage(problem: &str) -> End {
 pub(crate) fn failed(problem: &impl Serialize) -> End {
     match serde_json::to_string(problem) {
         Ok(text) if io::stderr().is_terminal() => {
-            tell(&Style::for_stderr().faint(without_controls(&text)));
+            tell(&Style::for_stderr().faint(with_spaces(&text)));
             tell(&in_words(&serde_json::from_str(&text).unwrap_or_default()));
         }
         Ok(text) => tell(&text),
@@ -97,11 +98,7 @@ fn in_words(problem: &Value) -> String {
         _ => "",
     };
     let words = format!("error: {}: {} ({executed})", text("code"), text("message"));
-    without_controls(&words) + todo
-}
-
-fn without_controls(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    with_spaces(&words) + todo
 }
 
 /// Ends because a node did not answer as asked: with its own problem, or with one that says what stood between.
@@ -112,11 +109,12 @@ pub(crate) fn unanswered(error: &ClientError) -> End {
     let text = error.to_string();
     match error {
         ClientError::Url { .. } => wrong_usage(&text),
-        ClientError::Unreachable { .. } => {
-            // What asks a question already knows better.
-            let text = match text.ends_with('?') {
-                true => text,
-                false => format!("{text}; is a node up there? `up` starts one, --node URL names another"),
+        ClientError::Unreachable { source, .. } => {
+            // Who is there and cannot be trusted, or speaks no TLS, is told apart by a kind that the system never gives.
+            let is_nobody = source.downcast_ref::<io::Error>();
+            let text = match is_nobody.is_some_and(|error| error.kind() != io::ErrorKind::Other) {
+                true => format!("{text}; is a node up there? `up` starts one, --node URL names another"),
+                false => text,
             };
             failed(&Failure::unavailable(text).with_executed(Executed::No))
         }

@@ -10,12 +10,14 @@ use roadshow_services::{Error, ErrorKind, NodeBuilder};
 use crate::app::App;
 use crate::command_line::{self, CONFIG};
 use crate::end::{self, End};
+use crate::front::Front;
 
 /// A node that could be started, and the settings it would run under.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) builder: NodeBuilder,
     pub(crate) resolved: Resolved,
+    pub(crate) front: Front,
     /// URL schemes that some connector knows.
     pub(crate) schemes: Vec<&'static str>,
 }
@@ -34,6 +36,7 @@ pub(crate) fn prepare(app: App, matches: &ArgMatches) -> Result<Prepared, End> {
     Ok(Prepared {
         builder,
         resolved,
+        front: app.front,
         schemes: app.schemes,
     })
 }

@@ -2,6 +2,7 @@
 
 use serde::de::IgnoredAny;
 
+use crate::harmless::{is_harmless, with_spaces};
 use crate::style::Style;
 
 /// How far a part is further in than the whole.
@@ -11,7 +12,7 @@ const INDENT: &str = "  ";
 pub(crate) fn laid_out(reply: &[u8], style: Style) -> String {
     let text = String::from_utf8_lossy(reply);
     if serde_json::from_str::<IgnoredAny>(&text).is_err() {
-        return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        return with_spaces(&text);
     }
     let mut page = Page {
         text: String::new(),
@@ -84,10 +85,10 @@ impl Page {
         let mut shown = String::with_capacity(string.len());
         for c in string.chars() {
             // Below 0x20 there are none in JSON; these are its own words for the rest.
-            if c.is_control() {
-                shown.push_str(&format!("\\u{:04x}", u32::from(c)));
-            } else {
+            if is_harmless(c) {
                 shown.push(c);
+            } else {
+                shown.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
         }
         let shown = if is_key {

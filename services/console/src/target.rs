@@ -31,11 +31,11 @@ pub(crate) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// The node at a URL.
-    pub(crate) fn at(node: String) -> Self {
+    /// The node at a URL, and perhaps certificates to trust.
+    pub(crate) fn at(node: String, ca: Option<PathBuf>) -> Self {
         TargetArgs {
             node: Some(node),
-            ca: None,
+            ca,
             event_bridge: None,
         }
     }

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::end::{self, End};
+use crate::front::Front;
 use crate::log;
 use crate::prepared::{self, Prepared};
 use crate::signals::{Signal, Signals};
@@ -73,17 +74,17 @@ fn install_recorder(node: &Node) {
 
 /// Everything that can be wrong without any I/O but the configuration's.
 fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), End> {
-    let name = app.name;
     let Prepared {
         builder,
         resolved,
+        front,
         schemes,
     } = prepared::prepare(app, matches)?;
     let problems = prepared::unknown_bridges(&resolved, &schemes);
     if !problems.is_empty() {
         return Err(prepared::wrong_settings(problems.into_iter()));
     }
-    let gateway = gateway(name, &resolved).map_err(|problem| end::wrong_usage(&problem))?;
+    let gateway = gateway(front, &resolved).map_err(|problem| end::wrong_usage(&problem))?;
     log::install(&resolved).map_err(|problem| end::wrong_usage(&problem))?;
     for variable in resolved.ignored_variables() {
         info!(variable, "passed over: Kubernetes makes it, it is no setting");
@@ -96,19 +97,19 @@ fn prepare(app: App, matches: &ArgMatches) -> Result<(NodeBuilder, Resolved), En
 }
 
 /// The gateway that the settings describe, if it is to listen.
-fn gateway(name: &str, resolved: &Resolved) -> Result<Option<Gateway>, String> {
+fn gateway(front: Front, resolved: &Resolved) -> Result<Option<Gateway>, String> {
     let HttpListen::At(address) = resolved.settings().http else {
         return Ok(None);
     };
-    gateway_at(address, name, resolved).map(Some)
+    gateway_at(address, front, resolved).map(Some)
 }
 
-/// The gateway that the settings describe, wherever it listens. Its documents bear the name of the application.
-pub(crate) fn gateway_at(address: SocketAddr, name: &str, resolved: &Resolved) -> Result<Gateway, String> {
+/// The gateway that the settings describe, wherever it listens. It has the application's hook, and its documents bear the name of
+/// the application.
+pub(crate) fn gateway_at(address: SocketAddr, front: Front, resolved: &Resolved) -> Result<Gateway, String> {
     let settings = resolved.settings();
     let told = &settings.gateway;
     let mut gateway = Gateway::new(address)
-        .about(name, env!("CARGO_PKG_VERSION"))
         .access_log(told.access_log)
         .docs(told.docs)
         .connections(NonZeroUsize::new(told.connections).unwrap_or(NonZeroUsize::MIN))
@@ -126,7 +127,7 @@ pub(crate) fn gateway_at(address: SocketAddr, name: &str, resolved: &Resolved) -
         let cors = Cors::origins(&told.cors_origins).map_err(|problem| format!("gateway.cors_origins: {problem}"))?;
         gateway = gateway.cors(cors);
     }
-    Ok(gateway)
+    Ok(front.on(gateway))
 }
 
 fn announce(node: &Node) {

@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Level;
     use crate::doctor::sample::resolved;
+    use crate::front::Front;
 
     /// A broker that refuses `deny:` and never answers `hush:`.
     #[derive(Debug)]
@@ -149,6 +150,7 @@ mod tests {
         Prepared {
             builder: NodeBuilder::default().connector(Broker),
             resolved: resolved(file),
+            front: Front::new("shop"),
             schemes: vec!["memory", "deny", "hush"],
         }
     }

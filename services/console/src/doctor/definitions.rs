@@ -82,6 +82,23 @@ pub(super) fn findings(contracts: &[ServiceContract], known: &[ServiceContract],
     findings
 }
 
+/// Routes that nobody can come in by.
+pub(super) fn closed(contracts: &[ServiceContract], resolved: &Resolved, has_hook: bool) -> Option<Finding> {
+    if has_hook || resolved.settings().http == HttpListen::Off {
+        return None;
+    }
+    let commands = contracts.iter().flat_map(|contract| &contract.commands);
+    let closed = commands.filter(|command| command.http.as_ref().is_some_and(|route| !route.public));
+    let names: Vec<String> = closed.map(|command| command.address.to_string()).collect();
+    (!names.is_empty()).then(|| {
+        Area::Definitions.note(
+            "closed routes",
+            format!("{}: closed routes answer 401 to everybody", some_of(&names)),
+            "give the application a hook with .authenticate(..), or declare the route .public()",
+        )
+    })
+}
+
 fn told(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
@@ -242,6 +259,22 @@ mod tests {
             .into_iter()
             .map(|finding| (finding.level, finding.message))
             .collect()
+    }
+
+    #[test]
+    fn routes_that_nobody_can_come_in_by_are_named() {
+        let shut = || of(vec![service(A).command::<Ping<0>>(|c| c.http(Method::Get, "/ping"))]);
+        let found = closed(&shut(), &resolved(""), false).expect("nobody comes in");
+        assert_eq!(found.level, Level::Note);
+        assert_eq!(found.message, "a.1.ping: closed routes answer 401 to everybody");
+        assert_eq!(closed(&shut(), &resolved(""), true), None);
+        assert_eq!(closed(&shut(), &resolved("http = 'off'"), false), None);
+        let open = service(A).command::<Ping<0>>(|c| c.http(Method::Get, "/ping").public());
+        assert_eq!(closed(&of(vec![open]), &resolved(""), false), None);
+        assert_eq!(
+            closed(&of(vec![service(A).command::<Ping<0>>(|c| c)]), &resolved(""), false),
+            None
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::harmless::is_harmless;
+
 /// How many characters of a foreign name or message are repeated.
 const SHOWN_CHARS_MAX: usize = 400;
 
@@ -59,10 +61,10 @@ pub(super) fn some_of(names: &[String]) -> String {
 pub(super) fn shown(text: &str) -> String {
     let mut line = String::new();
     for c in text.trim().chars().take(SHOWN_CHARS_MAX) {
-        if c.is_control() {
-            line.extend(c.escape_debug());
-        } else {
+        if is_harmless(c) {
             line.push(c);
+        } else {
+            line.extend(c.escape_default());
         }
     }
     if text.trim().chars().nth(SHOWN_CHARS_MAX).is_some() {
@@ -114,6 +116,7 @@ mod tests {
     #[test]
     fn a_text_from_outside_cannot_paint_the_terminal() {
         assert_eq!(shown(" a\n\u{1b}[31mb "), "a\\n\\u{1b}[31mb");
+        assert_eq!(shown("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
         assert!(shown(&"x".repeat(1_000)).chars().count() < 410);
     }
 }

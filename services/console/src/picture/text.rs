@@ -1,16 +1,15 @@
 //! Texts of another process, made fit for one line of a terminal; and times for people.
 
+use crate::harmless::with_spaces;
+
 /// How many characters of one text are shown where nothing else bounds it.
 const CHARS_MAX: usize = 2_000;
 
 /// A text without anything that could move the cursor or turn what follows around.
 pub(crate) fn shown(text: &str) -> String {
-    let harmless = |c: char| {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns { ' ' } else { c }
-    };
-    let mut line: String = text.chars().take(CHARS_MAX).map(harmless).collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
+    let end = text.char_indices().nth(CHARS_MAX).map(|(at, _)| at);
+    let mut line = with_spaces(&text[..end.unwrap_or(text.len())]);
+    if end.is_some() {
         line.push('…');
     }
     line

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     roadshow::app("{{name}}")
+        .version(env!("CARGO_PKG_VERSION"))
         // Each service of the project has a line here; `up --services` chooses among them.
         .service({{crate}}::service())
         .main()
