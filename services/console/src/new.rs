@@ -27,7 +27,7 @@ pub(crate) struct NewArgs {
     /// The name of the package and of its service [default: the folder's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The checkout of Roadshow to build against [default: the one this program was built in, else the published crate]
+    /// The checkout of Roadshow to build against [default: the one this program was built in]
     #[arg(long, value_name = "CHECKOUT")]
     path: Option<PathBuf>,
 }
@@ -54,11 +54,8 @@ pub(crate) fn run(args: &NewArgs) -> End {
         Ok(name) => name,
         Err(problem) => return end::wrong_usage(&problem),
     };
-    let checkout = match args.path.as_deref() {
-        Some(path) => Checkout::at(path).map(Some),
-        None => Ok(Checkout::of_this_build()),
-    };
-    let files = match checkout.and_then(|checkout| project::files(&name, checkout.as_ref())) {
+    let checkout = chosen(args.path.as_deref(), Checkout::of_this_build);
+    let files = match checkout.and_then(|checkout| project::files(&name, &checkout)) {
         Ok(files) => files,
         Err(problem) => return end::wrong_usage(&problem),
     };
@@ -68,6 +65,18 @@ pub(crate) fn run(args: &NewArgs) -> End {
     let files = files.iter().map(|file| file.path).collect();
     announce(&args.dir, &name, files);
     End::Done
+}
+
+/// The checkout to build against: no version of Roadshow is published that could stand in for one.
+fn chosen(path: Option<&Path>, of_this_build: impl FnOnce() -> Option<Checkout>) -> Result<Checkout, String> {
+    if let Some(path) = path {
+        return Checkout::at(path);
+    }
+    of_this_build().ok_or_else(|| {
+        "the checkout of Roadshow that this program was built in is not there, and no version is published to build \
+         against; name a checkout with --path CHECKOUT"
+            .to_owned()
+    })
 }
 
 fn not_written(dir: &Path, problem: &str) -> End {
@@ -117,6 +126,21 @@ fn shell_word(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_checkout_one_is_asked_for() {
+        let none = || None;
+        let refused = chosen(None, none).expect_err("there is nothing to build against");
+        assert!(refused.contains("--path CHECKOUT"), "{refused}");
+        let here = Checkout::of_this_build().expect("tests are built in a checkout");
+        let root = here.root().expect("UTF-8");
+        let named = chosen(Some(Path::new(root)), none).expect("it was named");
+        assert_eq!(named.root(), Ok(root));
+        assert_eq!(
+            chosen(None, Checkout::of_this_build).expect("it is there").root(),
+            Ok(root)
+        );
+    }
 
     #[test]
     fn a_path_is_quoted_only_where_a_shell_would_read_it_otherwise() {

@@ -1,4 +1,4 @@
-//! Which Roadshow a project is built against: a checkout on this disk, or the published crate.
+//! Which Roadshow a project is built against: a checkout on this disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};

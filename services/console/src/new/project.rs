@@ -35,11 +35,8 @@ const TAKEN_ALONG: [&str; 2] = ["Cargo.lock", "rust-toolchain.toml"];
 /// # Errors
 ///
 /// A checkout that a manifest cannot name.
-pub(crate) fn files(name: &ProjectName, checkout: Option<&Checkout>) -> Result<Vec<ProjectFile>, String> {
-    let roadshow = match checkout {
-        Some(checkout) => format!("{{ path = {} }}", basic_string(checkout.root()?)),
-        None => format!("\"{}\"", published_version()),
-    };
+pub(crate) fn files(name: &ProjectName, checkout: &Checkout) -> Result<Vec<ProjectFile>, String> {
+    let roadshow = format!("{{ path = {} }}", basic_string(checkout.root()?));
     let krate = name.krate();
     let values = [
         ("{{name}}", name.as_str()),
@@ -55,20 +52,11 @@ pub(crate) fn files(name: &ProjectName, checkout: Option<&Checkout>) -> Result<V
         })
         .collect();
     for path in TAKEN_ALONG {
-        if let Some(text) = checkout.and_then(|checkout| checkout.file(path)) {
+        if let Some(text) = checkout.file(path) {
             files.push(ProjectFile { path, text });
         }
     }
     Ok(files)
-}
-
-/// The version to ask a registry for: every release that is compatible with this one.
-fn published_version() -> String {
-    format!(
-        "{}.{}",
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        env!("CARGO_PKG_VERSION_MINOR")
-    )
 }
 
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
@@ -97,45 +85,37 @@ fn basic_string(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn text_of(path: &str, checkout: Option<&Checkout>) -> String {
+    fn here() -> Checkout {
+        Checkout::of_this_build().expect("tests are built in a checkout")
+    }
+
+    fn text_of(path: &str) -> String {
         let name = "my-shop".parse().expect("a name");
-        let files = files(&name, checkout).expect("files");
+        let files = files(&name, &here()).expect("files");
         let file = files.into_iter().find(|file| file.path == path);
         file.expect("a file of this path").text
     }
 
     #[test]
     fn every_place_is_filled_in() {
-        let checkout = Checkout::of_this_build();
         let name = "my-shop".parse().expect("a name");
-        for file in files(&name, checkout.as_ref()).expect("files") {
+        for file in files(&name, &here()).expect("files") {
             assert!(!file.text.contains("{{"), "{}", file.path);
             assert!(file.text.ends_with('\n'), "{}", file.path);
         }
-        assert!(text_of("src/contract.rs", None).contains("ServiceId::new(\"my-shop\", 1)"));
-        assert!(text_of("src/main.rs", None).contains("my_shop::service()"));
+        assert!(text_of("src/contract.rs").contains("ServiceId::new(\"my-shop\", 1)"));
+        assert!(text_of("src/main.rs").contains("my_shop::service()"));
     }
 
     #[test]
-    fn a_project_depends_on_the_checkout_and_takes_its_versions_along_or_on_the_published_crate() {
-        let checkout = Checkout::of_this_build().expect("tests are built in a checkout");
-        let manifest = text_of("Cargo.toml", Some(&checkout));
-        let path = basic_string(checkout.root().expect("UTF-8"));
+    fn a_project_depends_on_the_checkout_and_takes_its_versions_along() {
+        let manifest = text_of("Cargo.toml");
+        let path = basic_string(here().root().expect("UTF-8"));
         assert!(
             manifest.contains(&format!("roadshow = {{ path = {path} }}")),
             "{manifest}"
         );
-        assert_eq!(
-            text_of("Cargo.lock", Some(&checkout)),
-            checkout.file("Cargo.lock").expect("a lock")
-        );
-        let manifest = text_of("Cargo.toml", None);
-        assert!(
-            manifest.contains(&format!("roadshow = \"{}\"", published_version())),
-            "{manifest}"
-        );
-        let name = "shop".parse().expect("a name");
-        assert_eq!(files(&name, None).expect("files").len(), TEMPLATES.len());
+        assert_eq!(text_of("Cargo.lock"), here().file("Cargo.lock").expect("a lock"));
     }
 
     #[test]
@@ -146,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_settings_that_the_project_shows_exist_and_stand_at_their_defaults() {
-        let shown = text_of("roadshow.toml", None);
+        let shown = text_of("roadshow.toml");
         let mut table = String::new();
         let mut count = 0;
         for line in shown.lines().filter_map(|line| line.strip_prefix("# ")) {
@@ -162,6 +142,6 @@ mod tests {
                 count += 1;
             }
         }
-        assert!(count >= 8, "{count}");
+        assert!(count >= 7, "{count}");
     }
 }
