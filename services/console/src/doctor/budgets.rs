@@ -165,8 +165,7 @@ fn budget_for(work: Duration) -> Duration {
 
 /// Commands whose own deadline a caller cannot make use of.
 pub(super) fn timeouts(contracts: &[ServiceContract], resolved: &Resolved) -> Vec<Finding> {
-    let settings = resolved.settings();
-    let (default, most) = (settings.call.default_timeout, settings.call.max_timeout);
+    let most = resolved.settings().call.max_timeout;
     let by = |name: &str| shown(&resolved.origin(name).to_string());
     let mut findings = Vec::new();
     for command in contracts.iter().flat_map(|contract| &contract.commands) {
@@ -182,17 +181,6 @@ pub(super) fn timeouts(contracts: &[ServiceContract], resolved: &Resolved) -> Ve
                     by("call.max_timeout")
                 ),
                 &format!("raise call.max_timeout to {}, or shorten the deadline", whole_seconds(deadline)),
-            ));
-        } else if deadline > default && settings.event_bridge.scheme() != "memory" {
-            findings.push(Area::Budgets.note(
-                name,
-                format!(
-                    "its deadline is {}, and a caller on another node who names no budget waits call.default_timeout {} ({})",
-                    time(deadline),
-                    time(default),
-                    by("call.default_timeout")
-                ),
-                "let such callers name a budget, or raise call.default_timeout",
             ));
         }
     }
