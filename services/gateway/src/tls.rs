@@ -8,7 +8,7 @@ mod expiry;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -25,10 +25,23 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// # Errors
 /// What is wrong, and with which file.
 pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let chain = certificates(certificate)?;
-    if let Some(warning) = expiry::warning(&chain[0], today()) {
-        warn!(certificate = %certificate.display(), "the certificate {warning}");
+    let (acceptor, ends) = read(certificate, key)?;
+    let certificate = certificate.display();
+    match ends {
+        None => {}
+        Some(Duration::ZERO) => warn!(%certificate, "the certificate has expired: callers will refuse it"),
+        Some(left) => {
+            let hours = left.as_secs() / 3_600;
+            warn!(%certificate, days = hours / 24, hours = hours % 24, "the certificate expires soon");
+        }
     }
+    Ok(acceptor)
+}
+
+/// What serves TLS, and when its certificate ends, where that is soon.
+fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<Duration>), String> {
+    let chain = certificates(certificate)?;
+    let ends = expiry::soon(&chain[0], today());
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
         pem::Error::NoItemsFound => format!("there is no private key in {}, or it is not in PEM", key.display()),
         error => unreadable("the private key", key, error),
@@ -48,15 +61,16 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, St
         error => format!("the private key in {} cannot be used: {error}", key.display()),
     })?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok((TlsAcceptor::from(Arc::new(config)), ends))
 }
 
-/// Says whether a gateway could serve TLS with the certificates and the key of two files, in PEM.
+/// Says whether a gateway could serve TLS with the certificates and the key of two files, in PEM, and for how long where the
+/// first certificate ends within two weeks: zero if it has ended, which a node starts with and callers refuse.
 ///
 /// # Errors
 /// What is wrong, and with which file: the text with which a node would refuse to start.
-pub fn check_tls(certificate: &Path, key: &Path) -> Result<(), String> {
-    acceptor(certificate, key).map(drop)
+pub fn check_tls(certificate: &Path, key: &Path) -> Result<Option<Duration>, String> {
+    read(certificate, key).map(|(_acceptor, ends)| ends)
 }
 
 /// The certificates in a file, the first one first.

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::finding::{Area, Finding};
-use super::words::{shown, time};
+use super::words::{count, shown, time};
 
 /// How long whoever holds the address may take to say who it is.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -125,6 +125,12 @@ pub(super) fn exposure(resolved: &Resolved) -> Vec<Finding> {
     findings
 }
 
+/// A time in days, begun ones counted whole.
+fn days(time: Duration) -> String {
+    let days = time.as_secs().div_ceil(24 * 60 * 60);
+    count(usize::try_from(days).unwrap_or(usize::MAX), "day")
+}
+
 /// Whether certificate and key are both there, can be read and belong together.
 pub(super) fn tls(resolved: &Resolved) -> Vec<Finding> {
     let subject = "TLS";
@@ -132,7 +138,24 @@ pub(super) fn tls(resolved: &Resolved) -> Vec<Finding> {
         Ok(None) => Vec::new(),
         Err(problem) => vec![Area::Surroundings.problem(subject, problem, "set both, or none")],
         Ok(Some((certificate, key))) => match roadshow_gateway::check_tls(certificate, key) {
-            Ok(()) => vec![Area::Surroundings.ok(subject, "certificate and key can be read and belong together")],
+            Ok(None) => vec![Area::Surroundings.ok(subject, "certificate and key can be read and belong together")],
+            Ok(Some(Duration::ZERO)) => vec![Area::Surroundings.problem(
+                subject,
+                format!(
+                    "the certificate in {} has expired: callers refuse it",
+                    shown(&certificate.display().to_string())
+                ),
+                "renew it",
+            )],
+            Ok(Some(left)) => vec![Area::Surroundings.warning(
+                subject,
+                format!(
+                    "the certificate in {} expires within {}",
+                    shown(&certificate.display().to_string()),
+                    days(left)
+                ),
+                "renew it, and start the node again: the files are read when it starts",
+            )],
             Err(problem) => vec![Area::Surroundings.problem(
                 subject,
                 shown(&problem),
@@ -144,6 +167,11 @@ pub(super) fn tls(resolved: &Resolved) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::time::SystemTime;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
     use super::*;
     use crate::doctor::finding::Level;
     use crate::doctor::sample::resolved;
@@ -206,6 +234,43 @@ mod tests {
         assert!(exposure(&resolved("http = 'off'")).is_empty());
         let found = exposure(&resolved("gateway.cors_origins = ['*']"));
         assert_eq!(found[1].level, Level::Note);
+    }
+
+    /// The finding about a certificate that ends so many seconds from now.
+    #[expect(clippy::disallowed_methods, reason = "certificates end by the calendar")]
+    fn ending_in(seconds: i64) -> Finding {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
+        let end = now.as_secs().saturating_add_signed(seconds);
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("names");
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end);
+        let key = KeyPair::generate().expect("a key");
+        let folder = tempfile::tempdir().expect("a folder");
+        let [cert_file, key_file] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
+        fs::write(&cert_file, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
+        fs::write(&key_file, key.serialize_pem()).expect("a file");
+        let file = format!("gateway.tls_cert = {cert_file:?}\ngateway.tls_key = {key_file:?}");
+        tls(&resolved(&file)).remove(0)
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_a_warning_and_one_that_has_ended_a_problem() {
+        const DAY: i64 = 24 * 60 * 60;
+        let table = [
+            (100 * DAY, Level::Ok, "belong together"),
+            (10 * DAY, Level::Warning, "expires within 11 days"),
+            (DAY / 2, Level::Warning, "expires within 1 day"),
+            (-DAY, Level::Problem, "has expired"),
+        ];
+        for (seconds, level, text) in table {
+            let found = ending_in(seconds);
+            assert_eq!(found.level, level, "{found:?}");
+            assert!(
+                found.message.contains(text) && !found.message.contains(" 1 days"),
+                "{found:?}"
+            );
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 
 use crate::tls;
 
@@ -60,7 +60,7 @@ impl Trust {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
             match inner {
                 Some(Error::InvalidCertificate(why)) => {
-                    io::Error::other(format!("its certificate does not prove who it is: {why}"))
+                    io::Error::other(format!("its certificate does not prove who it is: {}", in_words(why)))
                 }
                 Some(Error::InvalidMessage(_)) => io::Error::other("it does not speak TLS: is it an http:// address?"),
                 _ => error,
@@ -92,5 +92,64 @@ impl Trust {
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+}
+
+/// What is wrong with a certificate, and what to do where that is known.
+fn in_words(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => {
+            "nobody who is trusted here has signed it: trust the authority that did, or the certificate itself if it is of \
+             one's own making"
+                .to_owned()
+        }
+        // rustls passes this one on as it comes from its verifier, whose type is not ours to name.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it is that of an authority (CA:TRUE), which may sign others and not stand for a server; for a certificate of \
+             one's own making that is trusted as it is, give openssl req -x509 also \
+             -addext basicConstraints=critical,CA:FALSE"
+                .to_owned()
+        }
+        why => why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// What a client that trusts a certificate of one's own making hears from the server that shows it.
+    async fn greeted(is_ca: IsCa) -> Result<(), String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [certificate, key] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
+        let own = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("names");
+        params.is_ca = is_ca;
+        fs::write(&certificate, params.self_signed(&own).expect("a certificate").pem()).expect("a file");
+        fs::write(&key, own.serialize_pem()).expect("a file");
+        let acceptor = tls::acceptor(&certificate, &key).expect("files that belong together");
+        let trust = Trust::default().and_file(&certificate).expect("a certificate");
+        let (here, there) = duplex(16 << 10);
+        let (greeted, _served) = tokio::join!(trust.greet(here, "localhost"), acceptor.accept(there));
+        greeted.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_ones_own_making_is_believed_unless_it_is_an_authoritys() {
+        assert_eq!(greeted(IsCa::ExplicitNoCa).await, Ok(()));
+        assert_eq!(greeted(IsCa::NoCa).await, Ok(()));
+        // What `openssl req -x509` makes unless told otherwise.
+        let refused = greeted(IsCa::Ca(BasicConstraints::Unconstrained)).await;
+        let refused = refused.expect_err("it is no server's");
+        assert!(
+            refused.contains("-addext basicConstraints=critical,CA:FALSE"),
+            "{refused}"
+        );
+        assert!(!refused.contains("OtherError"), "{refused}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// From when on the end of a certificate is worth a warning.
-const NOTICE_DAYS: i64 = 14;
+const NOTICE: Duration = Duration::from_secs(14 * DAY_SECONDS.unsigned_abs());
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -14,15 +14,13 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// What an operator should hear about a certificate at a time, if anything.
-pub(crate) fn warning(certificate: &[u8], now: SystemTime) -> Option<String> {
+/// How long a certificate is still good for, where an operator should hear of it: soon to end, or zero, for it has ended.
+pub(crate) fn soon(certificate: &[u8], now: SystemTime) -> Option<Duration> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let left = end_of(certificate)? - i64::try_from(now.as_secs()).ok()?;
-    match left {
-        ..0 => Some("has expired: callers will refuse it".to_owned()),
-        _ if left < NOTICE_DAYS * DAY_SECONDS => Some(format!("expires within {} days", left / DAY_SECONDS + 1)),
-        _ => None,
-    }
+    // It holds for all of its last second.
+    let left = Duration::from_secs(u64::try_from(left + 1).unwrap_or(0));
+    (left <= NOTICE).then_some(left)
 }
 
 /// The last moment of a certificate, in seconds since 1970 (RFC 5280, section 4.1).
@@ -125,16 +123,14 @@ mod tests {
         let certificate = until(2026, 11, 21);
         let days_before = |days: u64| {
             let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_219_200);
-            warning(&certificate, end - Duration::from_secs(days * 24 * 60 * 60 + 1))
+            soon(&certificate, end - Duration::from_secs(days * 24 * 60 * 60))
         };
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60 + 1);
         assert_eq!(days_before(14), None);
-        assert_eq!(days_before(13), Some("expires within 14 days".to_owned()));
-        assert_eq!(days_before(0), Some("expires within 1 days".to_owned()));
+        assert_eq!(days_before(13), Some(days(13)));
+        assert_eq!(days_before(0), Some(Duration::from_secs(1)), "in its last second");
         let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_219_201);
-        assert_eq!(
-            warning(&certificate, late),
-            Some("has expired: callers will refuse it".to_owned())
-        );
+        assert_eq!(soon(&certificate, late), Some(Duration::ZERO));
     }
 
     #[test]
