@@ -293,7 +293,8 @@ static TABLE: [Setting; 28] = [
         name: "call.default_timeout",
         kind: "duration",
         unset: Unset::Text("30s"),
-        meaning: "the budget of a call for which nobody chose one; not read yet: calls between nodes come with the brokers",
+        meaning: "the budget of a call for which nobody chose one; not read yet: \
+                  calls between nodes come with the brokers",
         set: |settings, given| put(&mut settings.call.default_timeout, given.duration(SOME_TIME)),
         show: |settings| show_duration(settings.call.default_timeout),
     },
@@ -333,7 +334,8 @@ static TABLE: [Setting; 28] = [
         name: "reply_allow",
         kind: "list of subjects",
         unset: Unset::Text(""),
-        meaning: "reply addresses of foreign clients that are answered beside the usual ones; not read yet: they come with the brokers",
+        meaning: "reply addresses of foreign clients that are answered beside the usual ones; \
+                  not read yet: they come with the brokers",
         set: |settings, given| put(&mut settings.reply_allow, given.list(subject)),
         show: |settings| joined(&settings.reply_allow),
     },
