@@ -82,6 +82,7 @@ pub use roadshow_actors::metrics::Recorder as MetricsRecorder;
 pub use roadshow_actors::{Clock, Limits, Phase};
 pub use roadshow_bridges::{
     Address, AddressBuf, Code, Connector, Connectors, CorrelationId, EventBridge, EventName, EventNameBuf, Executed,
-    Failure, Identity, MemoryBus, MessageId, NameError, Retry, ServiceId, TraceContext,
+    Failure, Identity, MemoryBus, MessageId, NameError, PRINCIPAL_LEN_MAX, Retry, ServiceId, TENANT_LEN_MAX,
+    TraceContext,
 };
 pub use roadshow_supervision::{Backoff, Budget, NodeState, TreeNode};

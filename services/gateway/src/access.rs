@@ -73,7 +73,7 @@ fn presents_token(parts: &Parts, token: Option<&Secret>) -> Result<bool, Refusal
 
 /// Whether the request names this machine: in its target, where that has a host, and in its Host header. HTTP/2 has the
 /// host in the target (`:authority`) and may leave the header out.
-fn host_is_loopback(parts: &Parts) -> bool {
+pub(crate) fn host_is_loopback(parts: &Parts) -> bool {
     if parts.uri.authority().is_some_and(|authority| !is_loopback(authority)) {
         return false;
     }

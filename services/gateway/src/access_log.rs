@@ -1,4 +1,4 @@
-//! The access log: one line per answer, off unless asked for.
+//! The access log: one line per request, answered or abandoned, off unless asked for.
 //!
 //! It says who asked for what and how that ended, and never what was in it: no query, no header but the two ids, no body.
 
@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::request::Parts;
+use tracing::field::{DisplayValue, display};
 use tracing::info;
 
 use crate::answer::Answer;
 use crate::caller_headers::TRACEPARENT;
-use crate::visit::{REQUEST_ID, Visit};
+use crate::visit::{REQUEST_ID, Visit, request_id_of};
 
 /// The longest text from outside that a line repeats, in characters.
 const TEXT_LEN_MAX: usize = 512;
@@ -32,13 +33,38 @@ pub(crate) fn note(peer: SocketAddr, parts: &Parts, answer: &Answer, visit: &Vis
         path = %Plain(parts.uri.path()),
         route = visit.meter.place(),
         status = answer.status().as_u16(),
-        duration_ms = took.as_micros() as f64 / 1_000.0,
+        duration_ms = milliseconds(took),
         bytes_out = answer.body().len(),
         request_id = text(REQUEST_ID),
         trace,
-        principal = visit.principal.as_deref().map(|principal| tracing::field::display(Plain(principal))),
+        principal = principal_of(visit),
         "answered"
     );
+}
+
+/// Writes the line of a request whose caller hung up before its answer. The id is the caller's own, if it gave one.
+pub(crate) fn note_abandoned(peer: SocketAddr, parts: &Parts, visit: &Visit<'_>, took: Duration) {
+    info!(
+        target: "roadshow::access",
+        %peer,
+        method = %Plain(parts.method.as_str()),
+        path = %Plain(parts.uri.path()),
+        route = visit.meter.place(),
+        status = "abandoned",
+        duration_ms = milliseconds(took),
+        bytes_out = 0,
+        request_id = request_id_of(&parts.headers).and_then(|id| id.to_str().ok()),
+        principal = principal_of(visit),
+        "abandoned"
+    );
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    took.as_micros() as f64 / 1_000.0
+}
+
+fn principal_of<'v>(visit: &'v Visit<'_>) -> Option<DisplayValue<Plain<'v>>> {
+    visit.principal.as_deref().map(|principal| display(Plain(principal)))
 }
 
 /// A text from outside that can neither end its line nor play with a terminal, and is no longer than it should be.

@@ -9,8 +9,9 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use hyper::body::{Body, Incoming};
-use roadshow_services::{AddressBuf, CallOptions, Failure, Identity};
+use roadshow_services::{AddressBuf, CallOptions, Failure, Identity, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX};
 use tokio::time::timeout;
+use tracing::error;
 
 use crate::answer::{self, Answer, JSON};
 use crate::authenticate::{Authenticate, Caller, RequestHead};
@@ -140,7 +141,20 @@ async fn let_in(door: &Door, peer: SocketAddr, parts: &Parts, route: &Route) -> 
         peer,
         command: &route.address,
     };
-    ask(&**hook, &head).await.map_err(Refusal::before)
+    let caller = ask(&**hook, &head).await.map_err(Refusal::before)?;
+    if !is_sound(caller.principal.as_deref(), PRINCIPAL_LEN_MAX) || !is_sound(caller.tenant.as_deref(), TENANT_LEN_MAX)
+    {
+        error!(command = %route.address, "the authentication hook let a caller in whose principal or tenant is no name");
+        let failure = Failure::internal("the authentication hook let in a caller without a proper name");
+        return Err(Refusal::before(failure));
+    }
+    Ok(caller)
+}
+
+/// Whether a name that a hook gave is one, and crosses the wire whole. One that were dropped or cut there would let the
+/// caller act as nobody, or as somebody else.
+fn is_sound(name: Option<&str>, len_max: usize) -> bool {
+    name.is_none_or(|name| !name.trim().is_empty() && name.len() <= len_max && !name.chars().any(char::is_control))
 }
 
 async fn ask(hook: &dyn Authenticate, head: &RequestHead<'_>) -> Result<Caller, Failure> {

@@ -1,6 +1,6 @@
 //! The authentication hook: who may enter by a route that is not public, and as whom.
 //!
-//! It fails closed: a hook that refuses, fails, panics or takes too long lets nobody in. What a caller says of itself in
+//! It fails closed: a hook that refuses, fails, panics, takes too long or gives a name that is none lets nobody in. What a caller says of itself in
 //! `x-principal` or `x-tenant` is never believed here; only the hook says who acts.
 
 use std::fmt;
@@ -39,7 +39,8 @@ impl fmt::Debug for RequestHead<'_> {
     }
 }
 
-/// A caller whom a hook let in.
+/// A caller whom a hook let in. Its names are 1 to 256 bytes without control characters; with any other the request is
+/// refused, as `internal`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
@@ -101,7 +102,8 @@ pub trait Authenticate: Send + Sync + 'static {
     /// It is asked before the body is read, may be dropped midway when the caller hangs up, and has five seconds.
     fn authenticate<'a>(&'a self, head: &'a RequestHead<'a>) -> BoxFuture<'a, Result<Caller, Failure>>;
 
-    /// How callers say who they are, for the documents of the interface. Default: a bearer token.
+    /// How callers say who they are: for the documents of the interface, and for the `www-authenticate` of a 401. It is
+    /// asked when the node starts. Default: a bearer token.
     fn scheme(&self) -> SecurityScheme {
         SecurityScheme::default()
     }

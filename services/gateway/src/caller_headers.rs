@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use roadshow_services::{CallOptions, Failure, TraceContext};
 
-/// The longest principal, tenant and key, in bytes: those that cross the wire unshortened.
+/// The longest principal, tenant and key that a header gives, in bytes: less than what the wire takes, and enough for one.
 pub(crate) const TEXT_LEN_MAX: usize = 128;
 /// The longest trace state that is passed on, in bytes.
 const TRACESTATE_LEN_MAX: usize = 512;

@@ -166,6 +166,8 @@ fn checked(text: &str) -> Result<HeaderValue, CorsError> {
 
 #[cfg(test)]
 mod tests {
+    use roadshow_services::config::Settings;
+
     use super::*;
 
     #[test]
@@ -180,6 +182,9 @@ mod tests {
         ];
         for origin in good {
             assert!(Cors::origins([origin]).is_ok(), "{origin:?}");
+            let flag = ("gateway.cors_origins".to_owned(), origin.to_owned());
+            let settings = Settings::resolve(None, std::iter::empty(), &[flag], None);
+            assert!(settings.is_ok(), "settings take what is right: {settings:?}");
         }
         let bad = [
             "",

@@ -4,12 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
+use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Version};
+use http::{HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use roadshow_services::config::Secret;
 use roadshow_services::{CallOptions, Failure, NodeView, Phase};
@@ -17,6 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::error;
 
 use crate::answer::Answer;
+use crate::asked::Asked;
 use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
 use crate::caller_headers::CORRELATION;
@@ -28,7 +28,7 @@ use crate::openapi::Documents;
 use crate::refusal::Refusal;
 use crate::routes::Routes;
 use crate::visit::{self, REQUEST_ID, Visit, request_id_of};
-use crate::{access_log, admin, api, form};
+use crate::{access, admin, api, form};
 
 /// A browser that has been here over HTTPS comes back over nothing else, for two years.
 const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=63072000");
@@ -39,6 +39,8 @@ pub(crate) struct Door {
     pub(crate) routes: Routes,
     pub(crate) token: Option<Secret>,
     pub(crate) authenticate: Option<Arc<dyn Authenticate>>,
+    /// How a caller of a declared route that is not known is asked who it is.
+    pub(crate) challenge: HeaderValue,
     pub(crate) bodies: BodyLimits,
     /// Which pages of other origins may read answers.
     pub(crate) cors: Option<Cors>,
@@ -49,7 +51,7 @@ pub(crate) struct Door {
     /// What the commands promise, where that is served.
     pub(crate) documents: Option<Documents>,
     /// Lets one scraper render at a time.
-    pub(crate) scrapes: Semaphore,
+    pub(crate) scrapes: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Door {
@@ -60,12 +62,11 @@ impl fmt::Debug for Door {
 
 impl Door {
     /// Answers one request. Whatever goes wrong, there is an answer; the future may be dropped midway, and a handler that
-    /// has started then still runs to its end.
+    /// has started then still runs to its end. A request that is dropped so is counted and logged as abandoned.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>, heard: Option<&Heard>) -> Answer {
-        let begun = Instant::now();
         let (parts, mut body) = request.into_parts();
-        let mut visit = Visit::new(self.meters.nowhere(), heard);
-        let answered = AssertUnwindSafe(self.route(peer, &parts, &mut body, &mut visit))
+        let mut asked = Asked::new(self, peer, parts, heard);
+        let answered = AssertUnwindSafe(self.route(peer, &asked.parts, &mut body, &mut asked.visit))
             .catch_unwind()
             .await;
         let mut answer = match answered {
@@ -77,7 +78,8 @@ impl Door {
                 refusal.into_answer()
             }
             Err(_panic) => {
-                error!(method = %parts.method, path = parts.uri.path(), "answering a request panicked");
+                let (method, path) = (&asked.parts.method, asked.parts.uri.path());
+                error!(%method, path, "answering a request panicked");
                 Refusal::from(Failure::internal("the gateway failed"))
                     .closing()
                     .into_answer()
@@ -86,13 +88,9 @@ impl Door {
         if let Some(heard) = heard {
             heard.set(false);
         }
-        form::leave(&parts, &mut body, &mut answer).await;
-        self.complete(&mut answer, &parts, &visit);
-        let took = begun.elapsed();
-        self.meters.answer(visit.meter, &parts.method, answer.status(), took);
-        if self.access_log {
-            access_log::note(peer, &parts, &answer, &visit, took);
-        }
+        form::leave(&asked.parts, &mut body, &mut answer).await;
+        self.complete(&mut answer, &asked.parts, &asked.visit);
+        asked.answered(&answer);
         answer
     }
 
@@ -114,7 +112,7 @@ impl Door {
         let path = parts.uri.path();
         if let Some(page) = Page::at(path) {
             visit.meter = self.meters.place(path);
-            page.answer(self, parts).await
+            page.answer(self, peer, parts).await
         } else if path.starts_with(admin::PREFIX) {
             admin::answer(self, peer, parts, body, visit).await
         } else {
@@ -129,6 +127,7 @@ impl Door {
             let length = std::mem::take(answer.body_mut()).len();
             answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+        let status = answer.status();
         let headers = answer.headers_mut();
         let request_id = request_id_of(&parts.headers).or_else(|| headers.get(CORRELATION));
         let request_id = request_id.cloned().unwrap_or_else(|| {
@@ -136,8 +135,12 @@ impl Door {
             visit::conversation(fresh.identity())
         });
         headers.insert(REQUEST_ID, request_id);
-        if self.secure {
+        // On this machine a promise for one port would bind every other program that a browser knows by the same name.
+        if self.secure && !access::host_is_loopback(parts) {
             headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+        }
+        if status == StatusCode::UNAUTHORIZED && visit.declared {
+            headers.insert(WWW_AUTHENTICATE, self.challenge.clone());
         }
         if let Some(cors) = &self.cors
             && visit.declared

@@ -22,7 +22,7 @@ use crate::connection::{Reception, Tls};
 use crate::cors::Cors;
 use crate::door::Door;
 use crate::meters::Meters;
-use crate::openapi::{Preface, Documents, OpenApi, openapi};
+use crate::openapi::{Preface, Documents, OpenApi, SecurityScheme, openapi};
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
 use crate::tls;
@@ -163,10 +163,13 @@ impl Gateway {
         let mut preface = Preface::new(self.about.0.as_str(), self.about.1.as_str());
         preface.timeout_max = limits.timeout_max;
         preface.body_max = self.body_limit.unwrap_or(limits.payload_max);
-        if let Some(hook) = &self.authenticate {
-            preface.security = hook.scheme();
-        }
+        preface.security = self.security();
         openapi(&preface, services)
+    }
+
+    fn security(&self) -> SecurityScheme {
+        let hook = self.authenticate.as_ref();
+        hook.map_or_else(SecurityScheme::default, |hook| hook.scheme())
     }
 
     fn door(&self, node: NodeView) -> Result<Door, FactoryError> {
@@ -183,13 +186,14 @@ impl Gateway {
             access_log: self.access_log,
             routes,
             token: self.token.clone(),
+            challenge: self.security().challenge(),
             authenticate: self.authenticate.clone(),
             bodies: BodyLimits {
                 bytes_max: self.body_limit.unwrap_or(node.limits().payload_max),
                 timeout: self.body_timeout,
                 budget: Arc::new(Semaphore::new(self.bodies_limit.min(Semaphore::MAX_PERMITS))),
             },
-            scrapes: Semaphore::new(1),
+            scrapes: Arc::new(Semaphore::new(1)),
             node,
         })
     }

@@ -36,6 +36,7 @@ mod admin;
 mod answer;
 mod answer_body;
 mod api;
+mod asked;
 mod authenticate;
 mod body;
 mod caller_headers;

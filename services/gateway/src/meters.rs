@@ -1,4 +1,4 @@
-//! What the gateway counts: answers by route, their time, connections, and what was refused before any command.
+//! What the gateway counts: requests by route, their time, connections, and what was refused before any command.
 //!
 //! The labels are routes as they are declared, pages, methods and classes of status, never what a caller sent: their
 //! number is known when the node starts. A handle is resolved when something is counted for the first time and kept, so
@@ -23,7 +23,9 @@ const METADATA: Metadata<'static> = Metadata::new("roadshow", Level::INFO, None)
 
 /// The methods that are told apart, and the word for all others.
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// The classes of status, and the word for a request whose caller hung up before its answer.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+const ABANDONED: usize = CLASSES.len() - 1;
 /// The pages and admin routes that are told apart; others are counted as nowhere.
 const PLACES: [&str; 13] = [
     "/healthz",
@@ -94,10 +96,10 @@ impl Meters {
         recorder.describe_counter(
             name,
             unit,
-            "Requests answered, by route, method and class of status.".into(),
+            "Requests, by route, method and class of status; status is none where the caller hung up first.".into(),
         );
         let (name, unit) = describe(SECONDS);
-        let meaning = "Time from a request's head to its answer, in seconds, by route.";
+        let meaning = "Time from a request's head to its answer, or to the end of its caller, in seconds, by route.";
         recorder.describe_histogram(name, unit, meaning.into());
         let (name, unit) = describe(CONNECTIONS);
         recorder.describe_gauge(name, unit, "Connections that are served at this moment.".into());
@@ -147,8 +149,17 @@ impl Meters {
 
     /// Counts an answer.
     pub(crate) fn answer(&self, meter: &Meter, method: &Method, status: StatusCode, took: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, ABANDONED) - 1;
+        self.count(meter, method, class, took);
+    }
+
+    /// Counts a request that nobody waits for any longer.
+    pub(crate) fn abandon(&self, meter: &Meter, method: &Method, took: Duration) {
+        self.count(meter, method, ABANDONED, took);
+    }
+
+    fn count(&self, meter: &Meter, method: &Method, class: usize, took: Duration) {
         let method = method_number(method);
-        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         let counter = meter.answers[method][class].get_or_init(|| {
             let labels = vec![
                 Label::new("route", meter.place.to_string()),

@@ -55,27 +55,12 @@ pub(crate) fn request_id_of(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 /// The conversation of an identity, as a header says it.
 pub(crate) fn conversation(identity: &Identity) -> HeaderValue {
-    let mut text = [0; 32];
-    write_hex(identity.correlation.as_u128(), &mut text);
-    HeaderValue::from_bytes(&text).expect("an id is made of digits")
+    HeaderValue::from_str(&identity.correlation.to_text()).expect("an id is made of digits")
 }
 
 /// The trace of an identity, as a header says it.
 pub(crate) fn trace(identity: &Identity) -> HeaderValue {
-    let trace = identity.trace;
-    let mut text = *b"00-................................-................-..";
-    write_hex(trace.trace_id, &mut text[3..35]);
-    write_hex(trace.span_id.into(), &mut text[36..52]);
-    write_hex(trace.flags.into(), &mut text[53..55]);
-    HeaderValue::from_bytes(&text).expect("a trace is made of digits and dashes")
-}
-
-/// Fills a text with the last digits of a number.
-fn write_hex(mut number: u128, text: &mut [u8]) {
-    for digit in text.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
-        number >>= 4;
-    }
+    HeaderValue::from_str(&identity.trace.to_text()).expect("a trace is made of digits and dashes")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use roadshow_actors::{GateState, Phase};
+use roadshow_bridges::Health;
 use serde::Serialize;
 
 use super::{Inner, ServiceEntry};
@@ -34,9 +35,54 @@ pub struct Part {
     /// Whether the node is ready without it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// What keeps it, where that is known.
+    /// What keeps it, where that is known, with the text of its last failure: for whoever runs the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same without the failure's text: for anybody.
+    #[serde(skip)]
+    state_alone: Option<String>,
+}
+
+impl Part {
+    fn new(name: String, state: PartState, optional: bool, reason: Option<Reason>) -> Part {
+        let state_alone = reason.as_ref().map(|reason| reason.state.clone());
+        Part {
+            name,
+            state,
+            optional,
+            reason: reason.map(Reason::whole),
+            state_alone,
+        }
+    }
+}
+
+/// What keeps a part: words of our own, and what its last failure said.
+struct Reason {
+    state: String,
+    failure: Option<String>,
+}
+
+impl Reason {
+    fn state(state: impl Into<String>) -> Reason {
+        Reason {
+            state: state.into(),
+            failure: None,
+        }
+    }
+
+    fn failure(state: impl Into<String>, failure: &impl ToString) -> Reason {
+        Reason {
+            state: state.into(),
+            failure: Some(failure.to_string()),
+        }
+    }
+
+    fn whole(self) -> String {
+        match self.failure {
+            Some(failure) => format!("{}: {failure}", self.state),
+            None => self.state,
+        }
+    }
 }
 
 /// Whether a node serves, and what keeps it.
@@ -47,6 +93,17 @@ pub struct Readiness {
     pub ready: bool,
     /// Every part.
     pub parts: Vec<Part>,
+}
+
+impl Readiness {
+    /// The same without the texts of failures, which may name machines, paths and people: what anybody may know.
+    #[must_use]
+    pub fn without_failures(mut self) -> Readiness {
+        for part in &mut self.parts {
+            part.reason.clone_from(&part.state_alone);
+        }
+        self
+    }
 }
 
 impl ServiceEntry {
@@ -89,32 +146,27 @@ impl Inner {
 
     fn node_part(&self) -> Part {
         let (state, reason) = match self.core.phase() {
-            Phase::Starting => (PartState::NotReady, Some("starting".to_owned())),
+            Phase::Starting => (PartState::NotReady, Some(Reason::state("starting"))),
             Phase::Running => (PartState::Ready, None),
-            Phase::Draining | Phase::Stopped => (PartState::Draining, Some("shutting down".to_owned())),
+            Phase::Draining | Phase::Stopped => (PartState::Draining, Some(Reason::state("shutting down"))),
         };
-        Part {
-            name: "node".to_owned(),
-            state,
-            optional: false,
-            reason,
-        }
+        Part::new("node".to_owned(), state, false, reason)
     }
 
     fn bridge_part(&self) -> Part {
         let (state, reason) = match self.core.event_bridge() {
-            Err(failure) => (PartState::NotReady, Some(failure.message.into_owned())),
+            Err(failure) => (PartState::NotReady, Some(Reason::state(failure.message))),
             Ok(bridge) => match bridge.health() {
-                health if health.is_ready() => (PartState::Ready, None),
-                health => (PartState::NotReady, Some(health.to_string())),
+                Health::Ready => (PartState::Ready, None),
+                Health::Reconnecting { reason } => {
+                    (PartState::NotReady, Some(Reason::failure("reconnecting", &reason)))
+                }
+                Health::Failed { reason } => (PartState::NotReady, Some(Reason::failure("failed", &reason))),
+                Health::Closed => (PartState::NotReady, Some(Reason::state("closed"))),
+                health => (PartState::NotReady, Some(Reason::failure("not ready", &health))),
             },
         };
-        Part {
-            name: "event bridge".to_owned(),
-            state,
-            optional: false,
-            reason,
-        }
+        Part::new("event bridge".to_owned(), state, false, reason)
     }
 
     fn service_part(&self, service: &ServiceEntry) -> Part {
@@ -128,12 +180,7 @@ impl Inner {
             PartState::NotReady | PartState::Failed => self.why_not(&id, service),
             _ => None,
         };
-        Part {
-            name: format!("service {id}"),
-            state,
-            optional: service.optional,
-            reason,
-        }
+        Part::new(format!("service {id}"), state, service.optional, reason)
     }
 
     /// One part for each call that a service declares and nobody answers, where contracts are strict.
@@ -152,17 +199,12 @@ impl Inner {
                 }
             }
         }
-        let part = |(name, reason)| Part {
-            name,
-            state: PartState::NotReady,
-            optional: false,
-            reason: Some(reason),
-        };
+        let part = |(name, reason)| Part::new(name, PartState::NotReady, false, Some(Reason::state(reason)));
         parts.into_iter().map(part).collect()
     }
 
     /// What keeps a service: its last failure, where it is in its start, or a subscription without confirmation.
-    fn why_not(&self, id: &str, service: &ServiceEntry) -> Option<String> {
+    fn why_not(&self, id: &str, service: &ServiceEntry) -> Option<Reason> {
         let tree = self.tree.snapshot();
         let node = tree.find(&format!("services/{id}"))?;
         let mut kept: Vec<_> = service
@@ -173,9 +215,10 @@ impl Inner {
             kept.insert(0, node.child(STATE_CHILD)?);
         }
         let first = kept.first()?;
+        let state = format!("{} is {}", first.id, first.state);
         Some(match first.last_failure.as_ref().or(node.last_failure.as_ref()) {
-            Some(failure) => format!("{} is {}: {failure}", first.id, first.state),
-            None => format!("{} is {}", first.id, first.state),
+            Some(failure) => Reason::failure(state, failure),
+            None => Reason::state(state),
         })
     }
 }

@@ -1,5 +1,12 @@
 //! What becomes of a call that came by a route: its failures, who acts, and its conversation.
 
+use std::future::ready;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use roadshow_gateway::{Authenticate, Caller, RequestHead, SecurityScheme};
+use roadshow_services::Failure;
+use roadshow_services::config::Secret;
 use serde_json::{Value, json};
 
 use crate::stage::{Doorman, Staged};
@@ -100,6 +107,78 @@ async fn the_hook_alone_says_who_acts_and_fails_closed() {
         row("GET /api/v1/me", 401).fails("unauthenticated", "who are you"),
         // The body is not even read before the caller is known.
         row("POST /api/v1/me", 405).json("{").fails("invalid", "GET"),
+    ];
+    play(staged, rows).await;
+}
+
+/// Lets everybody in as who the header `x-as` says, under the tenant of `x-of`, where `\t` stands for a control character.
+struct Naive;
+
+impl Authenticate for Naive {
+    fn authenticate<'a>(&'a self, head: &'a RequestHead<'a>) -> BoxFuture<'a, Result<Caller, Failure>> {
+        let said = |name| {
+            let value: Option<&http::HeaderValue> = head.headers.get(name);
+            value.map(|value| value.to_str().expect("text").replace("\\t", "\t"))
+        };
+        let caller = match said("x-as") {
+            Some(principal) => Ok(Caller::principal(principal)),
+            None => Err(Failure::unauthenticated("say who you are")),
+        };
+        let caller = caller.map(|caller| match said("x-of") {
+            Some(tenant) => caller.tenant(tenant),
+            None => caller,
+        });
+        ready(caller).boxed()
+    }
+
+    fn scheme(&self) -> SecurityScheme {
+        SecurityScheme::ApiKey {
+            header: "x-as".to_owned(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_whose_caller_has_no_proper_name_lets_nobody_in() {
+    let staged = Staged::with(|gateway| gateway.authenticate(Naive)).await;
+    let (longest, too_long) = ("x".repeat(256), "x".repeat(257));
+    let me = |principal: &str, status| row("GET /api/v1/me", status).header("x-as", principal);
+    let refused = |principal: &str, tenant: &str| {
+        me(principal, 500)
+            .header("x-of", tenant)
+            .executed("no")
+            .fails("internal", "the authentication hook")
+    };
+    let answer = ask(staged.at, &me(&longest, 200).header("x-of", &longest).request()).await;
+    assert_eq!(answer.json()["principal"], longest, "it crosses whole");
+    let rows = vec![
+        me("ada", 200),
+        me("Zo\\te", 500).fails("internal", "the authentication hook"),
+        refused("", "acme"),
+        refused(&too_long, "acme"),
+        refused("ada", ""),
+        refused("ada", &too_long),
+        refused("ada", "ac\\tme"),
+    ];
+    play(staged, rows).await;
+}
+
+#[tokio::test]
+async fn a_401_asks_in_the_scheme_of_the_hook_and_at_the_admin_routes_for_a_token() {
+    let staged = Staged::with(|gateway| gateway.authenticate(Naive).token(Secret::new("correct-horse"))).await;
+    let rows = vec![
+        row("GET /api/v1/me", 401)
+            .fails("unauthenticated", "say who you are")
+            .has("www-authenticate", r#"ApiKey header="x-as""#),
+        row("POST /api/v1/fail", 401)
+            .json(r#"{"code":"unauthenticated"}"#)
+            .executed("yes")
+            .fails("unauthenticated", "as you wish")
+            .has("www-authenticate", r#"ApiKey header="x-as""#),
+        row("GET /_node/tree", 401)
+            .header("authorization", "Bearer wrong")
+            .fails("unauthenticated", "not the node's token")
+            .has("www-authenticate", "Bearer"),
     ];
     play(staged, rows).await;
 }

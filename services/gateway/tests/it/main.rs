@@ -9,6 +9,7 @@ mod hang_up;
 mod http2;
 mod http2_limits;
 mod noise;
+mod readyz;
 mod routes;
 mod slow;
 mod stage;

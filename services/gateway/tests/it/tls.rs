@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use roadshow_gateway::{ClientError, Gateway, NodeClient};
 use roadshow_services::Node;
@@ -75,18 +76,33 @@ async fn both_versions_are_served_over_tls() {
     let http2 = Http2::over(stream).await;
     let answer = http2.get("/api/v1/users/7").await;
     assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("strict-transport-security"), None);
+    let answer = http2
+        .ask(Http2::request(Method::GET, "https://shop.example/healthz", ""))
+        .await;
     assert_eq!(answer.header("strict-transport-security"), Some("max-age=63072000"));
 
-    let mut stream = papers.connect(staged.at, b"http/1.1").await;
-    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.expect("it is open");
-    let mut answer = String::new();
-    let read = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
-    read.expect("in time").expect("text");
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("strict-transport-security"),
-        "{answer}"
-    );
+    // A promise for this machine's own names would bind everything else that is served under them.
+    let table = [
+        ("shop.example", true),
+        ("localhost:8443", false),
+        ("127.0.0.7", false),
+        ("[::1]:8443", false),
+    ];
+    for (host, promised) in table {
+        let mut stream = papers.connect(staged.at, b"http/1.1").await;
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it is open");
+        let mut answer = String::new();
+        let read = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+        read.expect("in time").expect("text");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(
+            answer.contains("strict-transport-security"),
+            promised,
+            "{host}: {answer}"
+        );
+    }
     staged.end().await;
 }
 

@@ -1,13 +1,14 @@
 //! What every answer tells beside itself: its id, what a browser may do with it, limits; and what the node keeps of it.
 
 use std::io::Write;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stage::Staged;
-use crate::wire::{Answer, ask, get, post};
+use crate::wire::{Answer, Wire, ask, get, post};
 
 async fn with_id(staged: &Staged, path: &str, id: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-request-id: {id}\r\n\r\n");
@@ -217,4 +218,47 @@ async fn the_access_log_says_who_asked_for_what_and_no_secret() {
         (&"/a%0d%0ab".into(), &"none".into()),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_hangs_up_leaves_one_line_and_one_count() {
+    let kept = Kept::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(kept.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let staged = Staged::with(|gateway| gateway.access_log(true)).await;
+    let props = &staged.props;
+    let mut wire = Wire::connect(staged.at).await;
+    wire.send(post("/api/v1/linger", "{}").replace("\r\n\r\n", "\r\nx-request-id: my-id\r\n\r\n"))
+        .await;
+    props.until("it starts", |props| props.started.load(SeqCst) == 1).await;
+    drop(wire);
+    props
+        .until("it learns that nobody waits", |props| props.cancelled.load(SeqCst) == 1)
+        .await;
+    let page = get(staged.at, "/metrics").await.text();
+    let expected = [
+        r#"roadshow_http_requests_total{route="/api/v1/linger",method="POST",status="none"} 1"#,
+        r#"roadshow_http_request_seconds_count{route="/api/v1/linger"} 1"#,
+    ];
+    for line in expected {
+        assert!(page.lines().any(|known| known == line), "{line} in\n{page}");
+    }
+    props.release.add_permits(1);
+    props
+        .until("it finishes", |props| props.finished.load(SeqCst) == 1)
+        .await;
+    staged.end().await;
+
+    let lines = kept.lines();
+    let lines: Vec<_> = lines.iter().map(|line| &line["fields"]).collect();
+    assert_eq!(lines.len(), 2, "it and the metrics: {lines:?}");
+    let line = lines[0];
+    assert_eq!(
+        (&line["message"], &line["status"], &line["route"]),
+        (&"abandoned".into(), &"abandoned".into(), &"/api/v1/linger".into()),
+        "{line}"
+    );
+    assert_eq!(line["request_id"], "my-id", "{line}");
+    assert!(line["duration_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+    assert_eq!(lines[1]["status"], 200, "{lines:?}");
 }
