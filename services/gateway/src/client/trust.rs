@@ -98,7 +98,8 @@ impl Trust {
 /// What is wrong with a certificate, and what to do where that is known.
 fn in_words(why: &CertificateError) -> String {
     match why {
-        CertificateError::UnknownIssuer => {
+        // A signature is wrong where somebody who is trusted has the signer's name and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "nobody who is trusted here has signed it: trust the authority that did, or the certificate itself if it is of \
              one's own making"
                 .to_owned()
@@ -137,6 +138,13 @@ mod tests {
         let (here, there) = duplex(16 << 10);
         let (greeted, _served) = tokio::join!(trust.greet(here, "localhost"), acceptor.accept(there));
         greeted.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_signer_whom_nobody_here_knows_is_said_to_be_one() {
+        for why in [CertificateError::UnknownIssuer, CertificateError::BadSignature] {
+            assert!(in_words(&why).contains("nobody who is trusted here"), "{why:?}");
+        }
     }
 
     #[tokio::test]
