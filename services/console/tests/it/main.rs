@@ -4,6 +4,7 @@
 mod doctor;
 mod locked;
 mod program;
+mod trust;
 
 use std::path::PathBuf;
 
