@@ -237,9 +237,12 @@ fn problems(args: &[&str]) -> Vec<(String, String, String)> {
     told(&document, "problem").into_iter().map(problem).collect()
 }
 
+/// What doctor says of one problem: about what, and words of its message and of its advice.
+type Told = (&'static str, &'static str, &'static str);
+
 #[test]
 fn what_would_go_wrong_is_named_with_the_way_out() {
-    let table: &[(&[&str], &[(&str, &str, &str)])] = &[
+    let table: &[(&[&str], &[Told])] = &[
         (
             &["--grace", "10s"],
             &[(
