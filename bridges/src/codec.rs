@@ -71,10 +71,11 @@ impl std::error::Error for DecodeError {}
 /// What the sender of the bytes is told: `invalid`, not executed, the field in the details as a broken rule's is.
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
-        let details = serde_json::json!({ "fields": [{ "field": error.path, "problem": error.reason }] });
-        Self::invalid(error.to_string())
-            .with_details(details)
-            .with_executed(Executed::No)
+        let failure = Self::invalid(error.to_string()).with_executed(Executed::No);
+        if error.path == "." {
+            return failure;
+        }
+        failure.with_details(serde_json::json!({ "fields": [{ "field": error.path, "problem": error.reason }] }))
     }
 }
 
@@ -101,8 +102,17 @@ pub fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> 
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| DecodeError::new(&error.path().to_string(), &error.inner().to_string()))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let inner = error.inner();
+        // What is no JSON at all is nobody's field.
+        let is_json = !(inner.is_syntax() || inner.is_eof());
+        let path = if is_json {
+            error.path().to_string()
+        } else {
+            ".".to_owned()
+        };
+        DecodeError::new(&path, &inner.to_string())
+    })?;
     deserializer
         .end()
         .map_err(|error| DecodeError::new(".", &error.to_string()))?;
@@ -192,6 +202,9 @@ mod tests {
             error.to_string().starts_with("cannot decode the value: invalid type"),
             "{error}"
         );
+        assert_eq!(Failure::from(error).details, None);
+        let error = decode_json::<Order>(br#"{"items":[{"price""#).expect_err("no JSON");
+        assert!(error.to_string().starts_with("cannot decode the value: EOF"), "{error}");
     }
 
     #[test]

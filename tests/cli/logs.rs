@@ -71,3 +71,30 @@ fn a_panic_is_one_line_with_its_place() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line} is no JSON");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_node_lives_on_when_its_log_cannot_be_written() {
+    let ledger = Ledger::new("full-disk");
+    let binary = binary();
+    let into_the_void = r#"exec "$0" "$@" 2>/dev/full"#;
+    let args = [
+        "-c",
+        into_the_void,
+        binary.to_str().expect("a path in UTF-8"),
+        "up",
+        "--http",
+        "127.0.0.1:0",
+    ];
+    let mut program = Program::start(
+        "/bin/sh".as_ref(),
+        &[&args[..], &["--gateway-access-log", "--probe", ledger.path()]].concat(),
+    );
+    let at = program.ready();
+    let body = r#"{"id":"a","panic":true}"#;
+    let answer = web::answer(web::send(&at, "POST", "/_node/call/probe/1/run", body));
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert_eq!(web::answer(web::send(&at, "GET", "/healthz", "")).status, 200);
+    program.signal("TERM");
+    assert_eq!(program.end().code, Some(0));
+}

@@ -29,7 +29,8 @@ pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
         .map_err(|error| format!("cannot use log_filter from {}: {error}", resolved.origin("log_filter")))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Lossy)
+        .log_internal_errors(false)
         .with_span_events(FmtSpan::NONE);
     let _kept = match settings.log {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
@@ -41,6 +42,21 @@ pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
     };
     panic::set_hook(Box::new(note_panic));
     Ok(())
+}
+
+/// Writes to stderr what stderr takes. A full disk or a collector that is gone costs lines, never the node: whoever reports
+/// there that a line could not be written panics, and the hook below would log that.
+struct Lossy;
+
+impl io::Write for Lossy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _lost = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// One line for every panic, wherever it is caught.

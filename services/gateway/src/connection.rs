@@ -179,6 +179,7 @@ impl Reception {
         // hyper's own bound for a head makes a timer for every request; `activity.rs` has one for the connection.
         http.http1()
             .header_read_timeout(None)
+            .writev(false)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX);
         http.http2()

@@ -6,6 +6,8 @@
 mod expiry;
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +19,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
 use tracing::warn;
 
+/// How large a file of certificates or keys may be, in bytes: ten times the list of a whole operating system.
+const PEM_BYTES_MAX: u64 = 4 << 20;
 /// The versions of HTTP that are offered, the better one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -42,7 +46,8 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, St
 fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<Duration>), String> {
     let chain = certificates(certificate)?;
     let ends = expiry::soon(&chain[0], today());
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+    let pem = contents("the private key", key)?;
+    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
         pem::Error::NoItemsFound => format!("there is no private key in {}, or it is not in PEM", key.display()),
         error => unreadable("the private key", key, error),
     })?;
@@ -78,7 +83,8 @@ pub fn check_tls(certificate: &Path, key: &Path) -> Result<Option<Duration>, Str
 /// # Errors
 /// What is wrong with the file.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let pem = contents("the certificate", file)?;
+    let read = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let found = read.map_err(|error| unreadable("the certificate", file, error))?;
     if found.is_empty() {
         return Err(format!(
@@ -87,6 +93,27 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
         ));
     }
     Ok(found)
+}
+
+/// What is in a file of some size. A pipe or a device could keep a start for ever, or fill the memory.
+fn contents(what: &str, file: &Path) -> Result<Vec<u8>, String> {
+    let open = || {
+        if !std::fs::metadata(file)?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut contents = Vec::new();
+        File::open(file)?.take(PEM_BYTES_MAX + 1).read_to_end(&mut contents)?;
+        Ok(contents)
+    };
+    let contents = open().map_err(|error| unreadable(what, file, error))?;
+    if contents.len() as u64 > PEM_BYTES_MAX {
+        return Err(unreadable(
+            what,
+            file,
+            format_args!("it is larger than {PEM_BYTES_MAX} bytes"),
+        ));
+    }
+    Ok(contents)
 }
 
 #[expect(
