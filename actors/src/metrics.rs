@@ -53,7 +53,10 @@ const RESTARTS: &str = "roadshow_supervisor_restarts_total";
 /// What counters that are made elsewhere in this crate say of themselves.
 const DESCRIBED: [(&str, &str); 4] = [
     (RESTARTS, "Restarts of supervised children."),
-    ("roadshow_delivery_retries_total", "Deliveries that will be tried again."),
+    (
+        "roadshow_delivery_retries_total",
+        "Deliveries that will be tried again.",
+    ),
     ("roadshow_dead_letters_total", "Deliveries that nobody could handle."),
     (
         "roadshow_typed_fallbacks_total",

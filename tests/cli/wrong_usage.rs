@@ -44,8 +44,14 @@ fn wrong_usage_is_told_apart_and_says_what_to_do() {
         (&["call", "user.1.create_user", "{"], &["no JSON", "line 1"]),
         (&["call"], &["<ADDRESS>"]),
         (&["emit", "user.created"], &["the JSON is missing"]),
-        (&["call", "user.1.get_user", "{'id':1}"], &["line 1 column 2", "double quotes"]),
-        (&["tree", "--node", "localhost:8080"], &["did you mean http://localhost:8080?"]),
+        (
+            &["call", "user.1.get_user", "{'id':1}"],
+            &["line 1 column 2", "double quotes"],
+        ),
+        (
+            &["tree", "--node", "localhost:8080"],
+            &["did you mean http://localhost:8080?"],
+        ),
         (&["tree", "--ca", "/no/such/ca.pem"], &["--ca", "/no/such/ca.pem"]),
         (&["tree", "--watch", "1ms"], &["100ms or more"]),
         (&["completions", "tcsh"], &["possible values", "'zsh'"]),

@@ -22,7 +22,7 @@ use crate::connection::{Reception, Tls};
 use crate::cors::Cors;
 use crate::door::Door;
 use crate::meters::Meters;
-use crate::openapi::{Preface, Documents, OpenApi, SecurityScheme, openapi};
+use crate::openapi::{Documents, OpenApi, Preface, SecurityScheme, openapi};
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
 use crate::tls;

@@ -67,6 +67,6 @@ pub use authenticate::{Authenticate, Caller, RequestHead};
 pub use client::{ClientError, NodeClient};
 pub use cors::{Cors, CorsError};
 pub use gateway::Gateway;
-pub use openapi::{Preface, OpenApi, SecurityScheme, openapi, yaml_of_json};
+pub use openapi::{OpenApi, Preface, SecurityScheme, openapi, yaml_of_json};
 pub use problem::{Problem, status_of};
 pub use tls::check_tls;
