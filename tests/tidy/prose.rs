@@ -39,7 +39,8 @@ pub(crate) fn stale_paths(pages: &[TextFile]) -> Vec<Finding> {
 fn is_stale(code: &str) -> bool {
     let is_path = code.contains('/') && code.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
     let top = code.split('/').next().unwrap_or("");
-    let is_ours = !top.is_empty() && root().join(top).is_dir();
+    // What is built below target/ is there or not, as it happens.
+    let is_ours = !top.is_empty() && top != "target" && root().join(top).is_dir();
     is_path && is_ours && !root().join(code).exists()
 }
 
