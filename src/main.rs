@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use roadshow::demo::{email, probe, user};
+use roadshow::demo::{email, probe, sensor, user};
 
 /// Events are made on one thread and dropped on another, which is where the system's allocator takes locks.
 #[cfg(feature = "mimalloc")]
@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
         .version(env!("CARGO_PKG_VERSION"))
         .service(user::users())
         .service(email::emails())
+        .service(sensor::sensors())
         .service_with_args(probe::probe)
         .main()
         .await

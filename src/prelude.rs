@@ -7,6 +7,6 @@ pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 
 pub use roadshow_services::{
-    Address, Code, Command, CommandHandler, Context, Event, EventHandler, EventName, Failure, Method, Node, Outcome,
-    Retry, Service, ServiceId, Validate, Violations,
+    Address, Code, Command, CommandHandler, Context, Event, EventHandler, EventName, Failure, Items, Method, Node,
+    Outcome, Retry, Service, ServiceId, Stream, StreamHandler, Validate, Violations,
 };

@@ -8,6 +8,9 @@
 mod asyncapi;
 #[path = "cli/bench.rs"]
 mod bench;
+#[cfg(all(feature = "nats", feature = "amqp", feature = "mqtt"))]
+#[path = "cli/bridges.rs"]
+mod bridges;
 #[path = "cli/clients.rs"]
 mod clients;
 #[path = "cli/completions.rs"]
@@ -24,6 +27,8 @@ mod openapi;
 mod program;
 #[path = "cli/stopping.rs"]
 mod stopping;
+#[path = "cli/stream.rs"]
+mod stream;
 #[cfg(unix)]
 #[path = "cli/terminal.rs"]
 mod terminal;

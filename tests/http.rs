@@ -11,6 +11,7 @@ mod http {
     pub(crate) mod fuzz;
     pub(crate) mod node;
     pub(crate) mod slow;
+    pub(crate) mod streams;
     pub(crate) mod table;
     pub(crate) mod wire;
 }

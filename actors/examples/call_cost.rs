@@ -8,7 +8,7 @@ use roadshow_actors::metrics::{MetricsSettings, NodeMetrics};
 use roadshow_actors::{
     CallContext, Clock, Endpoint, EndpointSpec, Ids, Incarnation, Limits, NodeCore, NodeSpec, Request, ServiceCore,
 };
-use roadshow_bridges::{Failure, Namespace, ServiceId};
+use roadshow_bridges::{Failure, IncarnationId, Namespace, ServiceId};
 
 const CALLS: u32 = 3_000_000;
 
@@ -19,8 +19,11 @@ fn endpoint(yields: bool) -> Arc<Endpoint<[u64; 16], [u64; 8]>> {
         metrics: NodeMetrics::new(MetricsSettings::default()),
         runtime: tokio::runtime::Handle::current(),
         node_id: "bench".parse().expect("a token"),
+        incarnation: IncarnationId::from_u64(1),
         namespace: Namespace::default(),
         codec_always: false,
+        call_timeout: std::time::Duration::from_secs(30),
+        reply_allow: Vec::new(),
     });
     let service = ServiceCore::new(ServiceId::new("bench", 1), Arc::clone(&node), None);
     service

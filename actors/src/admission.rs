@@ -130,14 +130,7 @@ impl EndpointCore {
 
     /// Waits until a permit is free, and leaves it free: for intakes that ask the broker only for what can run.
     pub(crate) async fn free_permit(&self) {
-        while self.permits.free() == 0 {
-            if let Ok(acquire) = self.permits.acquire() {
-                acquire.await;
-                self.permits.release();
-            } else {
-                tokio::task::yield_now().await;
-            }
-        }
+        self.permits.until_free().await;
     }
 
     /// A permit of its own for one delivery, if one is free now.
@@ -158,10 +151,10 @@ impl EndpointCore {
             permit: false,
         };
         if let (Some(lane), Some(lanes)) = (lane, &self.lanes) {
-            wait_for(lanes.lane(lane)).await;
+            lanes.lane(lane).wait().await;
             held.lane = Some(lane);
         }
-        wait_for(&self.permits).await;
+        self.permits.wait().await;
         held.permit = true;
         held
     }
@@ -248,16 +241,6 @@ impl EndpointCore {
     fn refuse(&self, reason: Refusal, failure: Failure) -> Failure {
         self.metrics.record_refused(reason, outcome_of(failure.code));
         failure.with_executed(Executed::No)
-    }
-}
-
-/// Takes a permit, also where the queue before it is full.
-async fn wait_for(permits: &Permits) {
-    while !permits.try_acquire() {
-        if let Ok(acquire) = permits.acquire() {
-            return acquire.await;
-        }
-        tokio::task::yield_now().await;
     }
 }
 

@@ -3,12 +3,17 @@
 //! An outage is not a crash: the adapter reconnects by itself, and says meanwhile that it is not ready. The actor fails
 //! only when waiting will not help, for example on refused credentials.
 
+mod dropped;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use roadshow_bridges::{EventBridge, Health};
 use tracing::warn;
+
+pub(crate) use dropped::BridgeDrops;
+use dropped::WatchedBridge;
 
 use crate::core::NodeCore;
 use crate::owned_task::{OwnedTask, TaskPanic};
@@ -55,6 +60,7 @@ pub struct BridgeArguments {
 pub struct BridgeState {
     arguments: BridgeArguments,
     closed: bool,
+    watched: Option<WatchedBridge>,
     _look: OwnedTask,
 }
 
@@ -67,12 +73,15 @@ impl Drop for BridgeState {
         }
         // The actor failed or was killed. Nobody is left to wait for the end of this task, so its time is bounded.
         let bridge = Arc::clone(bridge);
+        // What it drops while it is closed counts too.
+        let watched = self.watched.take();
         node.runtime().spawn(async move {
             match tokio::time::timeout(CLOSE_MAX, bridge.close()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "a failed event bridge did not close well"),
                 Err(_elapsed) => warn!("a failed event bridge did not close within {CLOSE_MAX:?}"),
             }
+            drop(watched);
         });
     }
 }
@@ -103,11 +112,13 @@ impl Actor for BridgeActor {
     ) -> Result<BridgeState, ActorProcessingErr> {
         let node = &arguments.node;
         node.set_event_bridge(Some(Arc::clone(&arguments.bridge)));
+        let watched = node.bridge_drops.watch(&node.metrics, &arguments.bridge);
         let look = look_every(LOOK_EVERY, myself.clone());
         let look = OwnedTask::spawn(node.runtime(), myself, look, BridgeMessage::LookEnded);
         Ok(BridgeState {
             arguments,
             closed: false,
+            watched: Some(watched),
             _look: look,
         })
     }

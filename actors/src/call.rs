@@ -98,7 +98,8 @@ impl<In: Send + 'static, Out: Send + 'static> Endpoint<In, Out> {
         let Some((input, request)) = asked.take() else {
             return Err(lost());
         };
-        self.call_waiting(input, request, started, deadline).await
+        // Boxed, because few calls wait and every call would have to make room for it.
+        Box::pin(self.call_waiting(input, request, started, deadline)).await
     }
 
     /// The part of a call that is over at once, if nothing has to be waited for.

@@ -93,6 +93,14 @@ impl Clock {
         }
     }
 
+    /// The machine's wall clock, in milliseconds of Unix time: for messages only, whose receivers may believe it or not.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where the machine's time is read")]
+    pub fn unix_ms(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The tokio instant at which this clock will show `stamp`; far stamps are cut to about 30 years.
     #[must_use]
     pub fn instant(&self, stamp: Stamp) -> tokio::time::Instant {

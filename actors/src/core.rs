@@ -12,15 +12,18 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use hashbrown::HashMap;
 use ractor::{ActorRef, rpc::CallResult};
 use roadshow_bridges::{
-    AddressBuf, AddressKey, EventBridge, EventKey, EventNameBuf, Failure, Namespace, NodeId, Subject,
+    AddressBuf, AddressKey, EventBridge, EventKey, EventNameBuf, Failure, IncarnationId, Namespace, NodeId, Subject,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge::BridgeDrops;
 use crate::cancel::Cancellations;
 use crate::clock::Clock;
+use crate::exchange::ExchangeHealth;
 use crate::ids::Ids;
+use crate::inbox::Inbox;
 use crate::metrics::{NodeMetrics, ShardedCounter};
 use crate::router::RouterMessage;
 use crate::routes::{Route, Routes};
@@ -53,11 +56,17 @@ pub struct NodeCore {
     phase: AtomicU8,
     codec_always: bool,
     node_id: NodeId,
+    incarnation: IncarnationId,
+    pub(crate) inbox: Inbox,
+    pub(crate) exchange: ExchangeHealth,
+    pub(crate) call_timeout: Duration,
+    pub(crate) reply_allow: Vec<String>,
     sender: Arc<str>,
     namespace: Namespace,
     bridge: ArcSwapOption<Arc<dyn EventBridge>>,
     /// Told whenever the bridge is set or cleared.
     pub(crate) bridge_changed: Notify,
+    pub(crate) bridge_drops: Arc<BridgeDrops>,
     router: ArcSwapOption<ActorRef<RouterMessage>>,
     /// Subjects of the events emitted here. Bounded by [`SUBJECTS_MAX`].
     subjects: RwLock<HashMap<Box<str>, EventSubject>>,
@@ -74,11 +83,12 @@ pub struct EventSubject {
     pub subject: Subject,
 }
 
+const LATE_REPLIES: &str = "roadshow_late_replies_total";
 const TYPED_FALLBACKS: &str = "roadshow_typed_fallbacks_total";
 /// How many event subjects a node remembers; more are made anew each time.
 const SUBJECTS_MAX: usize = 1024;
 /// How long the router may take for the slow path.
-const RESOLVE_DEADLINE: Duration = Duration::from_secs(1);
+pub(crate) const RESOLVE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a node is called, and how it behaves.
 #[derive(Debug)]
@@ -93,10 +103,16 @@ pub struct NodeSpec {
     pub runtime: Handle,
     /// Its name in the namespace.
     pub node_id: NodeId,
+    /// This life of the node; another one than that of every node with this name before.
+    pub incarnation: IncarnationId,
     /// What its subjects begin with.
     pub namespace: Namespace,
     /// Whether every call is encoded and decoded, as if it crossed a wire.
     pub codec_always: bool,
+    /// The time budget of a call to another node for which nobody chose one.
+    pub call_timeout: Duration,
+    /// Reply addresses of foreign clients that are answered beside those that the bridge names.
+    pub reply_allow: Vec<String>,
 }
 
 thread_local! {
@@ -110,6 +126,7 @@ impl NodeCore {
     #[must_use]
     pub fn new(spec: NodeSpec) -> Arc<Self> {
         let typed_fallbacks = spec.metrics.counter(TYPED_FALLBACKS, &[]);
+        let late = spec.metrics.counter(LATE_REPLIES, &[]);
         Arc::new(NodeCore {
             clock: spec.clock,
             ids: spec.ids,
@@ -121,10 +138,16 @@ impl NodeCore {
             phase: AtomicU8::new(Phase::Starting as u8),
             codec_always: spec.codec_always,
             sender: spec.node_id.as_str().into(),
+            inbox: Inbox::new(late),
+            exchange: ExchangeHealth::default(),
+            call_timeout: spec.call_timeout,
+            reply_allow: spec.reply_allow,
+            incarnation: spec.incarnation,
             node_id: spec.node_id,
             namespace: spec.namespace,
             bridge: ArcSwapOption::empty(),
             bridge_changed: Notify::new(),
+            bridge_drops: Arc::default(),
             router: ArcSwapOption::empty(),
             subjects: RwLock::default(),
             intake: CancellationToken::new(),
@@ -136,6 +159,44 @@ impl NodeCore {
     #[must_use]
     pub fn node_id(&self) -> &str {
         self.node_id.as_str()
+    }
+
+    /// This life of the node.
+    #[must_use]
+    pub fn incarnation(&self) -> IncarnationId {
+        self.incarnation
+    }
+
+    /// Where replies and frames for this node arrive.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Where the parts of one call or stream of this node's are to be sent.
+    #[must_use]
+    pub fn inbox_subject(&self, call: u128) -> Subject {
+        self.namespace.inbox_subject(&self.node_id, self.incarnation, call)
+    }
+
+    /// The parent of all of them: what the node subscribes to, with its children.
+    #[must_use]
+    pub fn inbox_root(&self) -> Subject {
+        self.namespace.inbox_root(&self.node_id, self.incarnation)
+    }
+
+    /// Whether calls to other nodes can be answered: what the exchange last heard of itself.
+    #[must_use]
+    pub fn exchange_state(&self) -> crate::exchange::ExchangeState {
+        self.exchange.state(self.clock.now())
+    }
+
+    /// Waits until the bridge has confirmed the node's inbox.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting.
+    pub async fn exchange_confirmed(&self) {
+        self.exchange.confirmed().await;
     }
 
     /// What the node's messages say they come from.
@@ -179,6 +240,10 @@ impl NodeCore {
 
     pub(crate) fn set_router(&self, router: ActorRef<RouterMessage>) {
         self.router.store(Some(Arc::new(router)));
+    }
+
+    pub(crate) fn router(&self) -> Option<Arc<ActorRef<RouterMessage>>> {
+        self.router.load_full()
     }
 
     /// Cancelled when the node takes no deliveries any more.
@@ -317,8 +382,16 @@ impl NodeCore {
         self.wheel.len()
     }
 
-    /// Ends every pending handler now, and every later one at once: their futures are dropped.
+    /// Calls to other nodes, and streams, that wait for their answers.
+    #[must_use]
+    pub fn waits_elsewhere(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Ends every pending handler now, and every later one at once: their futures are dropped. Whoever waits for another
+    /// node is told that there will be no answer.
     pub fn abandon_all(&self) {
+        self.inbox.close();
         self.wheel.end_all();
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use roadshow_bridges::{Address, Failure, ServiceId, Who};
+use roadshow_bridges::{Address, Executed, Failure, ServiceId, Who};
 
 use crate::context::CallContext;
 use crate::core::NodeCore;
@@ -21,6 +21,7 @@ use crate::metrics::{CallMetrics, Load};
 use crate::permits::Permits;
 use crate::request::Request;
 use crate::service::ServiceCore;
+use crate::stream::{HEARTBEAT, ItemReader};
 
 /// How many lanes keep order per key; two keys may share a lane, which costs time and never order.
 const LANES: usize = 64;
@@ -299,6 +300,30 @@ pub trait CommandEndpoint: Send + Sync + fmt::Debug + 'static {
     fn as_any(&self) -> &dyn Any;
     /// For downcasting a shared endpoint.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Whether a second run with the same input changes nothing.
+    fn is_idempotent(&self) -> bool {
+        false
+    }
     /// The same call on encoded values: JSON in, JSON out.
     fn call_encoded<'a>(&'a self, payload: Bytes, request: Request<'a>) -> BoxFuture<'a, Result<Bytes, Failure>>;
+    /// Opens the stream at this address on encoded values, its handler at most `ahead` items ahead of its reader. Refused
+    /// where there is a command.
+    fn open_encoded<'a>(
+        &'a self,
+        payload: Bytes,
+        ahead: usize,
+        request: Request<'a>,
+    ) -> BoxFuture<'a, Result<ItemReader<Bytes>, Failure>> {
+        let _ = (payload, ahead, request);
+        Box::pin(std::future::ready(Err(no_stream(&self.address()))))
+    }
+    /// How often the stream at this address says over a bridge that it lives, while it is quiet.
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT
+    }
+}
+
+/// The answer to whoever opens what is a command.
+pub(crate) fn no_stream(address: &dyn fmt::Display) -> Failure {
+    Failure::invalid(format!("{address} is a command: call it")).with_executed(Executed::No)
 }

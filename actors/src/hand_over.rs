@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::admission::Held;
 use crate::call::Work;
+use crate::clock::Stamp;
 use crate::endpoint::EndpointCore;
 use crate::running::Ended;
 use crate::watch::Stage;
@@ -28,6 +29,8 @@ pub(crate) trait Sink<Out>: Send + Unpin + 'static {
     const CRASHES_COUNT: bool;
     /// Whether whoever waits is told at the deadline, while the handler is still at work.
     const TOLD_WHEN_LATE: bool;
+    /// Whether a handler that nobody waits for is dropped `abandon_after` from then, however late its deadline is.
+    const ENDS_WHEN_GONE: bool = false;
 
     /// Ready when nobody waits any more.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -69,6 +72,8 @@ pub(crate) struct Driver<Out, S: Sink<Out>> {
     sink: Option<S>,
     place: Option<Place>,
     cancelled: bool,
+    /// When it is dropped because nobody waits for it, if that is its rule.
+    hurried: Option<Stamp>,
     // Declared last: given back after the handler is gone.
     permit: Option<Held<Arc<EndpointCore>>>,
 }
@@ -88,6 +93,7 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
             sink: Some(sink),
             place: None,
             cancelled: false,
+            hurried: None,
             permit: Some(permit),
         }
     }
@@ -110,9 +116,14 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
 
     /// Looks at the clock's verdict and at whether anybody still waits.
     fn supervise(&mut self, cx: &mut Context<'_>) -> ControlFlow<()> {
+        if self.sink.as_mut().is_some_and(|sink| sink.poll_gone(cx).is_ready()) {
+            self.cancel();
+            self.hurry();
+        }
         if self.place.is_none() {
             let abandon = self.work.deadline + self.work.core.limits.abandon_after;
-            self.place = Some(self.work.core.node().wheel.enter(self.work.deadline, abandon));
+            let (late, abandon) = self.hurried.map_or((self.work.deadline, abandon), |by| (by, by));
+            self.place = Some(self.work.core.node().wheel.enter(late, abandon));
         }
         let Some(place) = &self.place else {
             return ControlFlow::Continue(());
@@ -126,17 +137,25 @@ impl<Out: Send + 'static, S: Sink<Out>> Driver<Out, S> {
             self.abandon();
             return ControlFlow::Break(());
         }
-        let gone = self.sink.as_mut().is_some_and(|sink| sink.poll_gone(cx).is_ready());
-        if gone {
-            self.cancel();
-        }
         ControlFlow::Continue(())
+    }
+
+    /// Nobody waits for the handler any more: gives it a nearer end, if that is its rule.
+    fn hurry(&mut self) {
+        if S::ENDS_WHEN_GONE && self.hurried.is_none() {
+            let (node, after) = (self.work.core.node(), self.work.core.limits.abandon_after);
+            self.hurried = Some((node.clock.now() + after).min(self.work.deadline + after));
+            if let Some(place) = self.place.take() {
+                node.wheel.leave(&place);
+            }
+        }
     }
 
     /// The deadline has passed: the handler hears of it, and so does its caller.
     fn late(&mut self) {
         self.cancel();
         if S::TOLD_WHEN_LATE
+            && self.hurried.is_none()
             && let Some(sink) = self.sink.take()
         {
             let (core, incarnation) = (&self.work.core, &self.work.incarnation);

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use roadshow_bridges::{AddressKey, Failure};
 
 use crate::request::Request;
+use crate::stream::ItemReader;
 
 /// A way to services that run elsewhere.
 pub trait Link: Send + Sync + fmt::Debug + 'static {
@@ -27,4 +28,22 @@ pub trait Link: Send + Sync + fmt::Debug + 'static {
         payload: Bytes,
         request: Request<'a>,
     ) -> BoxFuture<'a, Result<Bytes, Failure>>;
+
+    /// Opens a stream over the link, within the request's time budget. A link that carries none refuses.
+    ///
+    /// # Behavior
+    /// As [`Link::call`] for the opening. Dropping the reader cancels the stream on the other side.
+    fn open<'a>(
+        &'a self,
+        address: AddressKey<'a>,
+        payload: Bytes,
+        request: Request<'a>,
+    ) -> BoxFuture<'a, Result<ItemReader<Bytes>, Failure>> {
+        let _ = (payload, request);
+        let text = format!(
+            "the link {} carries no streams, and {address} is served elsewhere",
+            self.name()
+        );
+        Box::pin(std::future::ready(Err(Failure::unavailable(text))))
+    }
 }

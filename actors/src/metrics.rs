@@ -51,13 +51,17 @@ use exposition::Kind;
 const RESTARTS: &str = "roadshow_supervisor_restarts_total";
 
 /// What counters that are made elsewhere in this crate say of themselves.
-const DESCRIBED: [(&str, &str); 4] = [
+const DESCRIBED: [(&str, &str); 5] = [
     (RESTARTS, "Restarts of supervised children."),
     (
         "roadshow_delivery_retries_total",
         "Deliveries that will be tried again.",
     ),
     ("roadshow_dead_letters_total", "Deliveries that nobody could handle."),
+    (
+        "roadshow_late_replies_total",
+        "Replies and frames that arrived when nobody waited for them any more.",
+    ),
     (
         "roadshow_typed_fallbacks_total",
         "Calls inside the node that were encoded because the two sides use different types.",

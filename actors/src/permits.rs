@@ -91,11 +91,30 @@ impl Permits {
     /// # Errors
     /// [`Full`] at once when `waiting_max` callers wait already.
     pub(crate) fn acquire(&self) -> Result<Acquire<'_>, Full> {
+        self.join(self.waiting_max)
+    }
+
+    /// As [`Permits::acquire`], however many wait: for intakes, whose waiters are bounded by what they take.
+    pub(crate) async fn wait(&self) {
+        if !self.try_acquire() {
+            self.join(u32::MAX).expect("fewer wait than can be counted").await;
+        }
+    }
+
+    /// Waits until a permit is free, and leaves it free.
+    pub(crate) async fn until_free(&self) {
+        while self.free() == 0 {
+            self.wait().await;
+            self.release();
+        }
+    }
+
+    fn join(&self, waiting_max: u32) -> Result<Acquire<'_>, Full> {
         let mut queue = lock(&self.queue);
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let takes = free(word) > 0 && waiting(word) == 0;
-            if !takes && waiting(word) >= self.waiting_max {
+            if !takes && waiting(word) >= waiting_max {
                 return Err(Full);
             }
             let next = if takes { word - 1 } else { word + ONE_WAITING };
@@ -219,6 +238,16 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    /// How often somebody was woken.
+    #[derive(Default)]
+    struct Wakes(AtomicU64);
+
+    impl futures_util::task::ArcWake for Wakes {
+        fn wake_by_ref(wakes: &Arc<Self>) {
+            wakes.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn permits(total: u32, waiting_max: u32) -> Permits {
         Permits::new(NonZeroU32::new(total).expect("not zero"), waiting_max)
     }
@@ -267,6 +296,22 @@ mod tests {
         drop(first);
         assert!(second.now_or_never().is_some());
         permits.release();
+        assert!(permits.is_idle());
+    }
+
+    #[test]
+    fn an_intake_waits_also_where_the_queue_is_full_and_is_woken_by_a_permit_only() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = futures_util::task::waker(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let permits = permits(1, 0);
+        assert!(permits.try_acquire());
+        let mut until_free = std::pin::pin!(permits.until_free());
+        assert!(until_free.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        permits.release();
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert!(until_free.poll(&mut cx).is_ready());
         assert!(permits.is_idle());
     }
 

@@ -19,6 +19,12 @@ pub struct Request<'a> {
     pub(crate) depth: u8,
 }
 
+/// Hears that the handler of a command that arrived over a bridge starts: from here on it was tried.
+pub(crate) trait Start: Send + Sync + std::fmt::Debug {
+    /// The handler starts now; which attempt this is.
+    fn start(&self) -> u32;
+}
+
 #[derive(Debug)]
 enum Origin<'a> {
     /// A conversation starts here.
@@ -29,6 +35,11 @@ enum Origin<'a> {
     Nested(&'a CallContext),
     /// An event or a job is delivered.
     Delivery { identity: &'a Identity, attempt: u32 },
+    /// A command arrived over a bridge.
+    Command {
+        identity: &'a Identity,
+        start: &'a dyn Start,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -74,6 +85,14 @@ impl<'a> Request<'a> {
         Request::new(Origin::Delivery { identity, attempt })
     }
 
+    /// A command from a bridge, with the time that is left of its sender's budget. Refused while the node drains.
+    pub(crate) fn command(identity: &'a Identity, start: &'a dyn Start, left: Option<Duration>) -> Self {
+        Request {
+            timeout: left,
+            ..Request::new(Origin::Command { identity, start })
+        }
+    }
+
     /// Sets the time budget, within what the parent has left.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
@@ -81,9 +100,19 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Lets what is started by it run for `duration`, whatever is left of the time in which it had to start.
+    #[must_use]
+    pub(crate) fn lasting(self, duration: Duration) -> Self {
+        Request {
+            timeout: Some(duration),
+            until: Stamp::MAX,
+            ..self
+        }
+    }
+
     /// Whether it comes from outside this node's handlers.
     pub(crate) fn is_outside(&self) -> bool {
-        matches!(self.origin, Origin::Root | Origin::Outside(_))
+        matches!(self.origin, Origin::Root | Origin::Outside(_) | Origin::Command { .. })
     }
 
     /// How many messages will have led to it.
@@ -92,7 +121,7 @@ impl<'a> Request<'a> {
             Origin::Root => 0,
             Origin::Outside(identity) => identity.hops,
             Origin::Nested(parent) => parent.identity().hops.saturating_add(1),
-            Origin::Delivery { identity, .. } => identity.hops,
+            Origin::Delivery { identity, .. } | Origin::Command { identity, .. } => identity.hops,
         }
     }
 
@@ -102,13 +131,16 @@ impl<'a> Request<'a> {
             Origin::Root => None,
             Origin::Outside(identity) => identity.who.as_deref(),
             Origin::Nested(parent) => parent.identity().who.as_deref(),
-            Origin::Delivery { identity, .. } => identity.who.as_deref(),
+            Origin::Delivery { identity, .. } | Origin::Command { identity, .. } => identity.who.as_deref(),
         }
     }
 
     /// Whether its message may be handled somewhere else, or again, at the same time.
     pub(crate) fn shares_its_message(&self) -> bool {
-        matches!(self.origin, Origin::Outside(_) | Origin::Delivery { .. })
+        matches!(
+            self.origin,
+            Origin::Outside(_) | Origin::Delivery { .. } | Origin::Command { .. }
+        )
     }
 
     /// The identity that the handler sees.
@@ -121,6 +153,11 @@ impl<'a> Request<'a> {
             Origin::Delivery { identity, attempt } => {
                 let mut identity = identity.clone();
                 identity.attempt = attempt;
+                identity
+            }
+            Origin::Command { identity, start } => {
+                let mut identity = identity.clone();
+                identity.attempt = start.start();
                 identity
             }
         }

@@ -28,6 +28,10 @@ pub enum RouterMessage {
         /// What is behind it.
         services: Vec<ServiceId>,
     },
+    /// What no node is known to serve is asked of whoever listens, over this link.
+    SetFallback(Arc<dyn Link>, RpcReplyPort<()>),
+    /// The link to whoever listens is gone; another one that has taken its place stays.
+    ClearFallback(Arc<dyn Link>),
     /// A link is gone.
     RemoveLink(String),
     /// The slow path: where does an address lead, once everything told before is in the table?
@@ -81,6 +85,12 @@ impl Actor for Router {
             RouterMessage::AddLink { link, services } => {
                 self.node.change_routes(|routes| routes.add_link(link, services));
             }
+            RouterMessage::SetFallback(link, reply) => {
+                self.node.change_routes(|routes| routes.set_fallback(Some(link)));
+                // Whoever asked may have gone.
+                let _ = reply.send(());
+            }
+            RouterMessage::ClearFallback(link) => self.node.change_routes(|routes| routes.clear_fallback(&link)),
             RouterMessage::RemoveLink(name) => self.node.change_routes(|routes| routes.remove_link(&name)),
             RouterMessage::Resolve(address, reply) => {
                 // Whoever asked may have gone.

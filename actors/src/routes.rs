@@ -42,6 +42,8 @@ pub struct Routes {
     commands: HashTable<Entry>,
     served: Vec<Served>,
     links: Vec<Reached>,
+    /// The link that leads to whoever listens, for what no other route is known for.
+    fallback: Option<Arc<dyn Link>>,
 }
 
 /// One command, with its key beside it: finding it touches nothing else.
@@ -59,11 +61,12 @@ impl Routes {
         found.map(|entry| &entry.endpoint)
     }
 
-    /// Where a call to `key` goes: to this node if it serves the address, over a link otherwise.
+    /// Where a call to `key` goes: to this node if it serves the address, over a link otherwise; where no node is known that
+    /// serves it, to whoever listens on the bridge.
     ///
     /// # Errors
-    /// `not_found` where the service is known but not the command, `unavailable` where no node is known that serves it;
-    /// neither was executed.
+    /// `not_found` where the service is known but not the command, `unavailable` where no node is known that serves it and
+    /// nobody can be asked; neither was executed.
     pub fn resolve(&self, key: AddressKey<'_>) -> Result<Route, Failure> {
         if let Some(endpoint) = self.local(key) {
             return Ok(Route::Local(Arc::clone(endpoint)));
@@ -77,8 +80,8 @@ impl Routes {
             .links
             .iter()
             .find(|reached| reached.services.iter().any(|id| is_service(*id, key)));
-        match reached {
-            Some(reached) => Ok(Route::Remote(Arc::clone(&reached.link))),
+        match reached.map(|reached| &reached.link).or(self.fallback.as_ref()) {
+            Some(link) => Ok(Route::Remote(Arc::clone(link))),
             None => Err(Failure::unavailable(format!(
                 "no instance of {}.{}",
                 key.service, key.version
@@ -119,6 +122,18 @@ impl Routes {
     pub fn add_link(&mut self, link: Arc<dyn Link>, services: Vec<ServiceId>) {
         self.remove_link(link.name());
         self.links.push(Reached { link, services });
+    }
+
+    /// Sets the link to whoever listens, or takes it out.
+    pub fn set_fallback(&mut self, link: Option<Arc<dyn Link>>) {
+        self.fallback = link;
+    }
+
+    /// Takes the link to whoever listens out, if it is this one.
+    pub fn clear_fallback(&mut self, link: &Arc<dyn Link>) {
+        if self.fallback.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+            self.fallback = None;
+        }
     }
 
     /// Takes a link out.

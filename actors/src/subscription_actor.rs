@@ -28,8 +28,8 @@ pub struct TakingEnded(Result<Result<TakeEnd, Error>, TaskPanic>);
 /// A confirmed subscription, and the bridge that it is on.
 #[derive(Debug)]
 pub struct Joined {
-    bridge: Arc<dyn EventBridge>,
-    deliveries: Deliveries,
+    pub(crate) bridge: Arc<dyn EventBridge>,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Joined {
@@ -37,7 +37,7 @@ impl Joined {
     ///
     /// # Errors
     /// What the bridge refused the subscription with.
-    async fn join(node: &NodeCore, subscription: &Subscription) -> Result<Self, Error> {
+    pub(crate) async fn join(node: &NodeCore, subscription: &Subscription) -> Result<Self, Error> {
         loop {
             let bridge = usable_bridge(node).await;
             match bridge.subscribe(subscription.clone()).await {

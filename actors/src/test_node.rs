@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roadshow_bridges::Namespace;
+use roadshow_bridges::{IncarnationId, Namespace};
 
 use crate::clock::Clock;
 use crate::core::{NodeCore, NodeSpec};
@@ -16,7 +16,10 @@ pub(crate) fn test_node() -> Arc<NodeCore> {
         metrics: NodeMetrics::new(MetricsSettings::default()),
         runtime: tokio::runtime::Handle::current(),
         node_id: "test".parse().unwrap(),
+        incarnation: IncarnationId::from_u64(1),
         namespace: Namespace::default(),
         codec_always: false,
+        call_timeout: std::time::Duration::from_secs(30),
+        reply_allow: Vec::new(),
     })
 }

@@ -13,7 +13,8 @@ pub struct Capability {
     pub name: &'static str,
     /// `publish` resolves when the broker has the message; without it, an accepted message may be lost unseen.
     pub confirm: bool,
-    /// `publish` says that nobody listens to a command or a reply.
+    /// That nobody listens to a command is told at once: by `publish`, or by the command itself that comes back to its reply
+    /// address ([`Delivery::is_returned`](crate::Delivery::is_returned)).
     pub unroutable: bool,
     /// A durable subscription gets what was published while its subscribers were away, if the broker lived.
     pub durable: bool,
@@ -35,6 +36,8 @@ pub struct Capability {
     pub overflow_visible: bool,
     /// The number of waiting messages can be asked for.
     pub depth: bool,
+    /// A subscription of [`Reach::Rest`](crate::Reach::Rest) is served.
+    pub rest: bool,
     /// A typed value passes without being encoded.
     pub shared_values: bool,
     /// A message whose id came a short time ago is delivered once.

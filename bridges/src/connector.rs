@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, ready};
 
+use crate::bare::BareClient;
+use crate::broker_url::Access;
 use crate::error::Error;
 use crate::event_bridge::EventBridge;
 use crate::names::{IncarnationId, Namespace, NodeId};
@@ -22,6 +24,8 @@ pub struct ConnectContext {
     pub node: NodeId,
     /// This life of the node.
     pub incarnation: IncarnationId,
+    /// Who the node is to the broker, where the URL does not say it.
+    pub access: Access,
 }
 
 impl ConnectContext {
@@ -31,7 +35,15 @@ impl ConnectContext {
             namespace,
             node,
             incarnation,
+            access: Access::default(),
         }
+    }
+
+    /// Sets who the node is to the broker, where the URL does not say it.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
     }
 }
 
@@ -53,6 +65,22 @@ pub trait Connector: Send + Sync + fmt::Debug + 'static {
         let _ = context;
         let error =
             Error::unsupported("cannot connect an event bridge: the adapter has none").with("scheme", scheme(url));
+        Box::pin(ready(Err(error)))
+    }
+
+    /// The client library that the adapter is built on, for measuring what we cost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::event_bridge`]; `Unsupported` where there is no library to compare with.
+    fn bare_client<'a>(
+        &'a self,
+        url: &'a str,
+        context: &'a ConnectContext,
+    ) -> BoxFuture<'a, Result<Arc<dyn BareClient>, Error>> {
+        let _ = context;
+        let error =
+            Error::unsupported("cannot measure a bare client: the adapter has none").with("scheme", scheme(url));
         Box::pin(ready(Err(error)))
     }
 }

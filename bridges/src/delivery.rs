@@ -26,6 +26,10 @@ pub struct Parcel {
     pub begun: bool,
     /// When the message was published, as far as the bridge knows.
     pub since: Option<Instant>,
+    /// Whether this is a message of our own that came back to its reply address, because nobody listens to its subject.
+    pub returned: bool,
+    /// Whether a subscriber that was lost may have begun with it, and the bridge cannot tell.
+    pub may_have_begun: bool,
 }
 
 impl Parcel {
@@ -37,6 +41,8 @@ impl Parcel {
             starts: 0,
             begun: false,
             since: None,
+            returned: false,
+            may_have_begun: false,
         }
     }
 }
@@ -104,6 +110,18 @@ impl Delivery {
     /// The message, shared: it may outlive the delivery.
     pub fn shared_envelope(&self) -> Arc<Envelope> {
         Arc::clone(&self.parcel().envelope)
+    }
+
+    /// Whether a message of our own came back, because nobody listens to its subject; the envelope then has the reply
+    /// address as its subject and nothing else that counts.
+    pub fn is_returned(&self) -> bool {
+        self.parcel().returned
+    }
+
+    /// Whether a subscriber that was lost may have begun with it, and the bridge cannot tell: what must not run twice must
+    /// not run now.
+    pub fn may_have_begun(&self) -> bool {
+        self.parcel().may_have_begun
     }
 
     /// How long ago the message was published, as far as the bridge knows; not asked of wall clocks.

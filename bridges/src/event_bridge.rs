@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::capability::Capability;
 use crate::deliveries::Deliveries;
+use crate::drop_reason::DropReason;
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::health::Health;
@@ -76,8 +77,23 @@ pub trait EventBridge: Send + Sync + fmt::Debug + 'static {
     /// `Unavailable`, `Closed`.
     fn subscribe(&self, subscription: Subscription) -> BoxFuture<'_, Result<Deliveries, Error>>;
 
+    /// What the reply addresses of foreign clients begin with on this bridge. Nothing else is answered but the inboxes of our
+    /// own nodes and what the settings allow.
+    fn reply_prefixes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Hears that nothing has come back for too long: an adapter with a connection drops it and makes a new one.
+    fn renew(&self) {}
+
     /// How the bridge is now. Cheap: it is asked often.
     fn health(&self) -> Health;
+
+    /// What was dropped since the bridge was connected, by reason: each reason that this bridge knows once, with 0 too. No
+    /// count ever falls. Must not block: it is asked whenever the node's metrics are read.
+    fn dropped(&self) -> Vec<(DropReason, u64)> {
+        Vec::new()
+    }
 
     /// Ends every subscription of this bridge, waits a bounded time for deliveries that are out, then disconnects.
     ///

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use hex::IdText;
+pub(crate) use hex::hex128;
 pub use ids::{CorrelationId, IdError, MessageId};
 pub(crate) use ids::{hash_foreign_id, parse_hex128};
 pub use trace::{TraceContext, TraceError};

@@ -3,11 +3,15 @@
 //! A bridge moves envelopes between nodes and settles them; that is all. Request and reply, deadlines, retries, dead letters,
 //! streams and tracing are written once, above, so this crate knows no actors, no HTTP and no broker's client library.
 
+mod backoff;
+mod bare;
+mod broker_url;
 mod capability;
 pub mod codec;
 mod connector;
 mod deliveries;
 mod delivery;
+mod drop_reason;
 mod envelope;
 mod error;
 mod event_bridge;
@@ -16,14 +20,19 @@ mod health;
 mod identity;
 pub mod memory;
 mod names;
+mod presence;
 mod retry;
 mod subscription;
 
+pub use backoff::reconnect_delay;
+pub use bare::{BareAct, BareClient, BareMessage, BareRun};
+pub use broker_url::{Access, BrokerUrl, Scheme};
 pub use capability::Capability;
 pub use codec::DecodeError;
 pub use connector::{ConnectContext, Connector, Connectors};
 pub use deliveries::{Deliveries, DeliverySource};
 pub use delivery::{Delivery, Parcel, Settlement, Settler};
+pub use drop_reason::DropReason;
 pub use envelope::{
     Arrival, BINARY_CONTENT_TYPE, ContentType, ENVELOPE_BYTES_MAX, Envelope, FOREIGN_BYTES_MAX, FOREIGN_COUNT_MAX,
     FORMAT_VERSION, ForeignHeaders, JSON_CONTENT_TYPE, Kind, Payload, Received, SharedValue,
@@ -42,5 +51,6 @@ pub use names::{
     Address, AddressBuf, AddressKey, DEFAULT_NAMESPACE, EventKey, EventName, EventNameBuf, InboxAddress, IncarnationId,
     NameError, NameRule, Namespace, NodeId, QueueName, ServiceId, ServiceKey, Subject, Token,
 };
+pub use presence::Presence;
 pub use retry::{Jitter, Retry};
 pub use subscription::{DEFAULT_WINDOW, Overflow, Reach, Subscription};

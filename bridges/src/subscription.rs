@@ -18,6 +18,8 @@ pub enum Reach {
     Exact,
     /// Every subject that has exactly one token more, for example all inboxes below a node's root.
     Children,
+    /// As `Children`, but only what no subscription of [`Reach::Exact`] hears: for answering what nobody serves.
+    Rest,
 }
 
 /// What happens to a message when a subscription's queue is full.
@@ -82,6 +84,14 @@ impl Subscription {
     pub fn children(root: Subject) -> Self {
         Self {
             reach: Reach::Children,
+            ..Self::new(root)
+        }
+    }
+
+    /// What is published one token below a subject and has no subscription of its own.
+    pub fn rest(root: Subject) -> Self {
+        Self {
+            reach: Reach::Rest,
             ..Self::new(root)
         }
     }

@@ -11,6 +11,7 @@ use crate::command::Command;
 use crate::dispatch::{self, CommandRoute};
 use crate::event::Event;
 use crate::outgoing::Outgoing;
+use crate::stream::{Stream, StreamReader};
 
 /// Who calls from outside, and how long there is time.
 #[derive(Clone, Debug, Default)]
@@ -141,6 +142,26 @@ impl Client {
         options: CallOptions,
     ) -> Result<Bytes, Failure> {
         self.outgoing(&options).call_json(address, payload).await
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// What the handler answered to the opening, or why it was not reached; `executed` says which.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the stream.
+    pub async fn open<S: Stream>(&self, input: S) -> Result<StreamReader<S::Item>, Failure> {
+        dispatch::open(&self.node, input, Request::root()).await
+    }
+
+    /// As [`Client::open`], on somebody's behalf and with a time budget for the opening.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn open_with<S: Stream>(&self, input: S, options: CallOptions) -> Result<StreamReader<S::Item>, Failure> {
+        let request = options.request(&self.node);
+        dispatch::open(&self.node, input, request).await
     }
 
     /// Publishes an event; resolves when the event bridge has it.

@@ -14,6 +14,7 @@
 //! Deliberately not here: components (a bridge, a store), which a builder takes as arguments; reloading while running;
 //! and which services or bridges exist, which only the node that is being started knows.
 
+mod bridge;
 mod env;
 mod error;
 mod file;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use roadshow_bridges::{Namespace, NodeId, Token};
 
+pub use bridge::BridgeSettings;
 pub use error::{ConfigError, ConfigErrors};
 pub use gateway::GatewaySettings;
 pub use http::HttpListen;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub queue_bridge: BridgeUrl,
     /// Where state is kept.
     pub state_store: BridgeUrl,
+    /// Who the node is to brokers, and what it trusts, where a URL does not say it.
+    pub bridge: BridgeSettings,
     /// Where the gateway listens.
     pub http: HttpListen,
     /// How the gateway treats connections and callers.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use roadshow_actors::{CallContext, Request};
-use roadshow_bridges::{CorrelationId, Executed, Failure, Identity, MessageId, TraceContext};
+use roadshow_bridges::{Address, CorrelationId, Executed, Failure, Identity, MessageId, TraceContext};
 
 use crate::command::Command;
 use crate::dispatch;
 use crate::event::Event;
 use crate::measure::Measure;
+use crate::stream::{Stream, StreamReader};
 
 /// The context of one call or delivery.
 ///
@@ -47,12 +48,30 @@ impl Context {
     }
 
     async fn call_request<C: Command>(&self, input: C, request: Request<'_>) -> Result<C::Reply, Failure> {
-        let service = self.0.incarnation().service();
-        if !service.may_call(C::ADDRESS) {
-            let text = format!("{} does not declare that it calls {}", service.id(), C::ADDRESS);
-            return Err(Failure::forbidden(text).with_executed(Executed::No));
-        }
+        self.check_declared(C::ADDRESS)?;
         dispatch::call(self.0.node(), input, request).await
+    }
+
+    /// Opens a stream of another service, in this process or elsewhere. The opening is bounded by the time budget of this
+    /// call; the stream itself by nothing but its reader, which this handler drops when it ends.
+    ///
+    /// # Errors
+    /// What the other side answered to the opening, or why it was not reached; `executed` says which.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the stream.
+    pub async fn open<S: Stream>(&self, input: S) -> Result<StreamReader<S::Item>, Failure> {
+        self.check_declared(S::ADDRESS)?;
+        dispatch::open(self.0.node(), input, Request::nested(&self.0)).await
+    }
+
+    fn check_declared(&self, address: Address) -> Result<(), Failure> {
+        let service = self.0.incarnation().service();
+        if service.may_call(address) {
+            return Ok(());
+        }
+        let text = format!("{} does not declare that it calls {address}", service.id());
+        Err(Failure::forbidden(text).with_executed(Executed::No))
     }
 
     /// Publishes an event; resolves when the event bridge has it.

@@ -46,6 +46,41 @@ impl fmt::Debug for CommandContract {
     }
 }
 
+/// One stream of a service.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct StreamContract {
+    /// Where it is opened.
+    pub address: Address,
+    /// What it admits: streams at the same time, callers that wait, and the time budget of an opening.
+    pub limits: Limits,
+    /// How many items its handler may be ahead of a consumer.
+    pub window: NonZeroU32,
+    /// How often it says over a bridge or to a browser that it lives, while it has nothing else to say.
+    pub heartbeat: Duration,
+    /// How long it lives at most, if it declares that.
+    pub max_duration: Option<Duration>,
+    /// How it is reached over HTTP, if it is.
+    pub http: Option<HttpRoute>,
+    /// Whether it is limited in how fast it may be opened.
+    pub rate_limited: bool,
+    /// What documents say of it; the reply of an example is one item.
+    pub notes: CommandNotes,
+    /// The schema of its input.
+    pub input: SchemaOf,
+    /// The schema of one item.
+    pub item: SchemaOf,
+}
+
+impl fmt::Debug for StreamContract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamContract")
+            .field("address", &self.address)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One subscription of a service.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -174,6 +209,8 @@ pub struct ServiceContract {
     pub optional: bool,
     /// What it answers.
     pub commands: Vec<CommandContract>,
+    /// What it streams.
+    pub streams: Vec<StreamContract>,
     /// What it takes.
     pub subscriptions: Vec<SubscriptionContract>,
     /// What it declares to call.

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use roadshow_actors::{CommandEndpoint, Endpoint, EndpointCore, EventSubject, NodeCore, Phase, Request, Route};
+use roadshow_actors::metrics::Outcome as CallOutcome;
+use roadshow_actors::{
+    CommandEndpoint, Endpoint, EndpointCore, EventSubject, ItemReader, NodeCore, Phase, Request, Route,
+};
 use roadshow_bridges::{
     Address, AddressKey, Envelope, EventKey, Executed, Failure, HOPS_MAX, Identity, Payload, Published, TryPublish,
     codec,
@@ -19,11 +22,13 @@ use tracing::error;
 
 use crate::command::Command;
 use crate::event::Event;
+use crate::stream::{EncodedReader, Stream, StreamReader, StreamRoute};
 
 /// A command's endpoint as the routing table holds it.
 pub(crate) struct CommandRoute<In, Out> {
     pub(crate) address: Address,
     pub(crate) endpoint: Endpoint<In, Out>,
+    pub(crate) idempotent: bool,
 }
 
 impl<In, Out> fmt::Debug for CommandRoute<In, Out> {
@@ -47,6 +52,10 @@ where
         self.endpoint.core()
     }
 
+    fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -57,16 +66,26 @@ where
 
     fn call_encoded<'a>(&'a self, payload: Bytes, request: Request<'a>) -> BoxFuture<'a, Result<Bytes, Failure>> {
         async move {
-            let decoded = caught(|| codec::decode_json::<In>(&payload));
-            let input = decoded
-                .map_err(|panic| internal("decode the input", &self.address, &panic).with_executed(Executed::No))?
-                .map_err(|error| not_executed(error.into()))?;
+            let input = decode_input::<In>(&payload, &self.address, self.core())?;
             let reply = self.endpoint.call(input, request).await?;
             run_serde(|| codec::encode_json(&reply), "encode the reply", &self.address)
                 .map_err(|failure| failure.with_executed(Executed::Yes))
         }
         .boxed()
     }
+}
+
+/// The input of a call or a stream; what does not decode is `invalid`, names the field, and counts at its endpoint.
+pub(crate) fn decode_input<In: DeserializeOwned>(
+    payload: &[u8],
+    address: &Address,
+    core: &EndpointCore,
+) -> Result<In, Failure> {
+    caught(|| codec::decode_json::<In>(payload))
+        .map_err(|panic| internal("decode the input", address, &panic))
+        .and_then(|decoded| decoded.map_err(Failure::from))
+        .inspect_err(|_failure| core.metrics().record_outcome(CallOutcome::Invalid))
+        .map_err(not_executed)
 }
 
 /// Calls wherever the command is served.
@@ -113,6 +132,52 @@ async fn call_route(
     }
 }
 
+/// Opens a stream wherever it is served.
+pub(crate) async fn open<S: Stream>(
+    node: &Arc<NodeCore>,
+    input: S,
+    request: Request<'_>,
+) -> Result<StreamReader<S::Item>, Failure> {
+    let route = node.resolve(S::ADDRESS.key()).await?;
+    if let Route::Local(endpoint) = &route
+        && !node.codec_always()
+    {
+        if let Some(typed) = endpoint.as_any().downcast_ref::<StreamRoute<S, S::Item>>() {
+            let reader = typed.open(input, request).await?;
+            return Ok(StreamReader::typed(S::ADDRESS, reader));
+        }
+        node.count_typed_fallback();
+    }
+    let payload = run_serde(|| codec::encode_json(&input), "encode the input", &S::ADDRESS).map_err(not_executed)?;
+    let reader = open_route(&route, S::ADDRESS.key(), payload, request).await?;
+    Ok(StreamReader::encoded(S::ADDRESS, reader))
+}
+
+/// Opens a stream with an encoded payload, and reads encoded items.
+pub(crate) async fn open_json(
+    node: &Arc<NodeCore>,
+    address: AddressKey<'_>,
+    payload: Bytes,
+    request: Request<'_>,
+) -> Result<EncodedReader, Failure> {
+    let route = node.resolve(address).await?;
+    let reader = open_route(&route, address, payload, request).await?;
+    Ok(EncodedReader::new(reader))
+}
+
+async fn open_route(
+    route: &Route,
+    address: AddressKey<'_>,
+    payload: Bytes,
+    request: Request<'_>,
+) -> Result<ItemReader<Bytes>, Failure> {
+    match route {
+        // As far ahead as the stream itself allows.
+        Route::Local(endpoint) => endpoint.open_encoded(payload, usize::MAX, request).await,
+        Route::Remote(link) => link.open(address, payload, request).await,
+    }
+}
+
 /// Publishes an event on the node's event bridge.
 pub(crate) async fn emit<E: Event>(node: &Arc<NodeCore>, event: E, identity: Identity) -> Result<(), Failure> {
     let payload = if node.codec_always() {
@@ -143,7 +208,7 @@ pub(crate) async fn publish(
         TryPublish::Done(published) => published,
         TryPublish::WouldWait(envelope) => bridge.publish(envelope).await,
     };
-    match published? {
+    match published.map_err(roadshow_actors::not_sent)? {
         // An event that nobody listens to is still an event.
         Published::Accepted | Published::Unroutable => Ok(()),
         Published::Indeterminate => {
@@ -162,7 +227,7 @@ pub(crate) fn refuse_drain(node: &NodeCore) -> Result<(), Failure> {
 }
 
 /// Runs the author's serde code. Whatever goes wrong in it stays in this node's log; others learn only that it did.
-fn run_serde<T, E: fmt::Display>(
+pub(crate) fn run_serde<T, E: fmt::Display>(
     run: impl FnOnce() -> Result<T, E>,
     what: &str,
     message: &dyn fmt::Display,

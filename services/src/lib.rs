@@ -54,6 +54,7 @@ mod outgoing;
 mod rate;
 mod service;
 mod setup;
+mod stream;
 pub mod testing;
 mod validate;
 
@@ -62,7 +63,8 @@ pub use command::{Command, CommandHandler};
 pub use component::{Component, RunningComponent};
 pub use context::Context;
 pub use contract::{
-    CommandContract, CommandExample, CommandNotes, EventContract, SchemaOf, ServiceContract, SubscriptionContract,
+    CommandContract, CommandExample, CommandNotes, EventContract, SchemaOf, ServiceContract, StreamContract,
+    SubscriptionContract,
 };
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventHandler, Outcome, outcome_of};
@@ -74,8 +76,9 @@ pub use node::{
 };
 pub use outgoing::Outgoing;
 pub use rate::{KEYS_MAX, RateLimit};
-pub use service::{AnyService, CommandOptions, FactoryError, Service, SubscriptionOptions};
+pub use service::{AnyService, CommandOptions, FactoryError, Service, StreamOptions, SubscriptionOptions};
 pub use setup::Setup;
+pub use stream::{EncodedReader, Items, Stream, StreamHandler, StreamReader};
 pub use validate::{Validate, Violation, Violations};
 
 pub use roadshow_actors::metrics::Recorder as MetricsRecorder;

@@ -26,7 +26,7 @@ pub use health::{Part, PartState, Readiness};
 pub use observer::FailureRecord;
 
 use crate::client::Client;
-use crate::contract::{CommandContract, ServiceContract, SubscriptionContract};
+use crate::contract::{CommandContract, ServiceContract, StreamContract, SubscriptionContract};
 use crate::error::Error;
 use observer::Chronicle;
 
@@ -57,6 +57,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) core: Arc<roadshow_actors::ServiceCore>,
     pub(crate) endpoints: Vec<Arc<roadshow_actors::EndpointCore>>,
     pub(crate) subscribers: Vec<Arc<dyn roadshow_actors::AnySubscriber>>,
+    /// What takes its commands from others, if it has any.
+    pub(crate) intake: Option<Arc<roadshow_actors::Intake>>,
     pub(crate) optional: bool,
     pub(crate) contract: ServiceContract,
     /// What it declares that it calls, where contracts are strict.
@@ -242,6 +244,16 @@ impl NodeView {
             .collect()
     }
 
+    /// The streams of this node.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamContract> {
+        self.0
+            .services
+            .iter()
+            .flat_map(|service| service.contract.streams.iter().cloned())
+            .collect()
+    }
+
     /// The subscriptions of this node.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionContract> {
@@ -288,11 +300,12 @@ impl Inner {
     async fn ready(&self) -> Result<(), Error> {
         let mut changes = self.changes.clone();
         loop {
-            if self.services.iter().all(ServiceEntry::is_settled) {
+            if self.exchange_is_settled() && self.services.iter().all(ServiceEntry::is_settled) {
                 self.core.enter_phase(Phase::Running);
                 return Ok(());
             }
             tokio::select! {
+                () = self.core.exchange_confirmed(), if !self.exchange_is_settled() => {}
                 exit = self.root().wait() => return Err(Error::gave_up(&exit)),
                 changed = changes.changed() => {
                     if changed.is_err() {

@@ -1,4 +1,4 @@
-//! A call or an event from outside whose identity is known before it is sent: for fronts that tell the caller.
+//! A call, a stream or an event from outside whose identity is known before it is sent: for fronts that tell the caller.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use roadshow_actors::{NodeCore, Request};
 use roadshow_bridges::{AddressBuf, EventNameBuf, Executed, Failure, Identity, Payload};
 
 use crate::dispatch;
+use crate::stream::EncodedReader;
 
-/// A call or an event that is about to be made; see [`Client::outgoing`](crate::Client::outgoing).
+/// A call, a stream or an event that is about to be made; see [`Client::outgoing`](crate::Client::outgoing).
 #[derive(Debug)]
-#[must_use = "nothing is sent until it is called or emitted"]
+#[must_use = "nothing is sent until it is called, opened or emitted"]
 pub struct Outgoing {
     node: Arc<NodeCore>,
     identity: Identity,
@@ -33,6 +34,18 @@ impl Outgoing {
     /// As [`Client::call_json`](crate::Client::call_json).
     pub async fn call_json(self, address: &AddressBuf, payload: Bytes) -> Result<Bytes, Failure> {
         dispatch::call_json(&self.node, address.key(), payload, Request::outside(self.identity)).await
+    }
+
+    /// Opens whatever stream is at an address, JSON in and JSON items out. An empty payload is `null`.
+    ///
+    /// # Errors
+    /// As [`Client::open`](crate::Client::open); `invalid` where the payload does not decode, with the field named, and
+    /// where there is a command at the address.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the stream.
+    pub async fn open_json(self, address: &AddressBuf, payload: Bytes) -> Result<EncodedReader, Failure> {
+        dispatch::open_json(&self.node, address.key(), payload, Request::outside(self.identity)).await
     }
 
     /// As [`Client::emit_json`](crate::Client::emit_json).

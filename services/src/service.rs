@@ -2,6 +2,8 @@
 
 mod build;
 mod command_options;
+mod stream_options;
+mod stream_part;
 mod subscription_options;
 
 use std::fmt;
@@ -15,14 +17,16 @@ use roadshow_bridges::{Address, ServiceId};
 use roadshow_supervision::Budget;
 
 pub(crate) use build::{BuildContext, Built};
-pub(crate) use build::{STATE_CHILD, subscription_child_id};
+pub(crate) use build::{INTAKE_CHILD, STATE_CHILD, subscription_child_id};
 pub use command_options::CommandOptions;
+pub use stream_options::StreamOptions;
 pub use subscription_options::SubscriptionOptions;
 
 use crate::command::{Command, CommandHandler};
-use crate::contract::{CommandContract, EventContract, ServiceContract, SubscriptionContract};
+use crate::contract::{CommandContract, EventContract, ServiceContract, StreamContract, SubscriptionContract};
 use crate::event::{Event, EventHandler};
 use crate::setup::Setup;
+use crate::stream::{Stream, StreamHandler};
 
 /// Why a factory could not make a service's state; any error will do.
 pub type FactoryError = Box<dyn std::error::Error + Send + Sync>;
@@ -38,6 +42,7 @@ pub struct Service<S> {
     id: ServiceId,
     factory: Factory<S>,
     commands: Vec<Box<dyn build::CommandPart<S>>>,
+    streams: Vec<Box<dyn stream_part::StreamPart<S>>>,
     subscriptions: Vec<Box<dyn build::SubscriptionPart<S>>>,
     calls: Vec<Address>,
     emits: Vec<EventContract>,
@@ -81,6 +86,7 @@ impl<S: Send + Sync + 'static> Service<S> {
                 async move { state.await.map_err(Into::into) }.boxed()
             }),
             commands: Vec::new(),
+            streams: Vec::new(),
             subscriptions: Vec::new(),
             calls: Vec::new(),
             emits: Vec::new(),
@@ -100,6 +106,15 @@ impl<S: Send + Sync + 'static> Service<S> {
         self
     }
 
+    /// Feeds the stream `R`.
+    pub fn stream<R: Stream>(mut self, options: impl FnOnce(StreamOptions<R>) -> StreamOptions<R>) -> Self
+    where
+        S: StreamHandler<R>,
+    {
+        self.streams.push(Box::new(options(StreamOptions::default())));
+        self
+    }
+
     /// Takes the event `E`.
     pub fn subscribe<E: Event>(mut self, options: impl FnOnce(SubscriptionOptions<E>) -> SubscriptionOptions<E>) -> Self
     where
@@ -113,6 +128,12 @@ impl<S: Send + Sync + 'static> Service<S> {
     /// Declares that handlers of this service call `C`. With `strict_contracts` nothing else may be called.
     pub fn calls<C: Command>(mut self) -> Self {
         self.calls.push(C::ADDRESS);
+        self
+    }
+
+    /// Declares that handlers of this service open the stream `R`, as [`Service::calls`] does for commands.
+    pub fn opens<R: Stream>(mut self) -> Self {
+        self.calls.push(R::ADDRESS);
         self
     }
 
@@ -158,6 +179,10 @@ pub trait AnyService: Send + Sync + fmt::Debug + 'static {
     fn is_optional(&self) -> bool;
     /// What it answers.
     fn commands(&self) -> Vec<CommandContract>;
+    /// What it streams.
+    fn streams(&self) -> Vec<StreamContract> {
+        Vec::new()
+    }
     /// What it takes.
     fn subscriptions(&self) -> Vec<SubscriptionContract>;
     /// What it calls.
@@ -186,6 +211,10 @@ impl<S: Send + Sync + 'static> AnyService for Service<S> {
         self.commands.iter().map(|command| command.contract()).collect()
     }
 
+    fn streams(&self) -> Vec<StreamContract> {
+        self.streams.iter().map(|stream| stream.contract()).collect()
+    }
+
     fn subscriptions(&self) -> Vec<SubscriptionContract> {
         self.subscriptions
             .iter()
@@ -202,6 +231,7 @@ impl<S: Send + Sync + 'static> AnyService for Service<S> {
             id: self.id,
             optional: self.optional,
             commands: AnyService::commands(self),
+            streams: AnyService::streams(self),
             subscriptions: AnyService::subscriptions(self),
             calls: self.calls.clone(),
             emits: self.emits.clone(),
@@ -213,8 +243,9 @@ impl<S: Send + Sync + 'static> AnyService for Service<S> {
 
     fn problems(&self) -> Vec<String> {
         let commands = self.commands.iter().flat_map(|command| command.problems());
+        let streams = self.streams.iter().flat_map(|stream| stream.problems());
         let subscriptions = self.subscriptions.iter().flat_map(|part| part.problems(self.id));
-        commands.chain(subscriptions).collect()
+        commands.chain(streams).chain(subscriptions).collect()
     }
 
     fn build(&self, context: &BuildContext) -> Built {

@@ -29,6 +29,13 @@ pub trait Validate {
     fn validate(&self, violations: &mut Violations);
 }
 
+/// Checks the rules of one message.
+pub(crate) fn check<M: Validate>(message: &M) -> Result<(), Failure> {
+    let mut violations = Violations::default();
+    message.validate(&mut violations);
+    violations.into_result()
+}
+
 /// The rules that a message broke. At most [`Violations::MAX`] are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Violations(Vec<Violation>);

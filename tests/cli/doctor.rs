@@ -25,6 +25,8 @@ fn given(setting: &Setting, layer: usize) -> String {
         (_, "list of names") => ["user", "email", "user,email"][layer].to_owned(),
         (_, "url") => format!("nats://u:{SECRET}@{by}"),
         (_, "address or off") => format!("127.0.0.1:700{layer}"),
+        // The user of the bridges' URLs: another one would be refused.
+        ("bridge.user", _) => "u".to_owned(),
         (_, "secret") => format!("{SECRET}-{by}"),
         (_, "path") => format!("{by}.pem"),
         (_, "list of origins") => format!("https://{by}.example"),
@@ -102,7 +104,7 @@ fn every_setting_is_shown_with_who_chose_it_and_flags_beat_variables_which_beat_
             args.extend(flags.iter().map(String::as_str));
         }
         let ended = doctor(&[&args[..], &["--json"]].concat(), variables);
-        // No program of this test speaks to NATS.
+        // No queue bridge and no store speaks to NATS.
         assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""), "{ended:?}");
         let document = document(&ended);
         let page = doctor(&args, variables).out;
@@ -256,8 +258,8 @@ fn what_would_go_wrong_is_named_with_the_way_out() {
             &[("services", "there is no service usr; did you mean user", "user, email")],
         ),
         (
-            &["--event-bridge", "nats://u:hunter2@h"],
-            &[("event_bridge", "no adapter for nats:", ".connector")],
+            &["--event-bridge", "redis://u:hunter2@h"],
+            &[("event_bridge", "no adapter for redis:", ".connector")],
         ),
         (
             &["--queue-bridge", "redis://h", "--state-store", "redis://h"],

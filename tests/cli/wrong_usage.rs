@@ -19,8 +19,8 @@ fn wrong_usage_is_told_apart_and_says_what_to_do() {
         (&["up", "--node-id", "my host"], &["my-host"]),
         (&["up", "--log-filter", "a=b"], &["log_filter", "--log-filter"]),
         (
-            &["up", "--event-bridge", "nats://u:hunter2@h"],
-            &["nats:", "only for memory:"],
+            &["up", "--event-bridge", "redis://u:hunter2@h"],
+            &["no adapter for redis:", "memory:"],
         ),
         (
             &["up", "--queue-bridge", "redis://h"],
@@ -64,7 +64,7 @@ fn wrong_usage_is_told_apart_and_says_what_to_do() {
         (&["emit", "user..created", "{}"], &["user..created", "character 6"]),
         (
             &["tree", "--event-bridge", "nats://u:hunter2@h"],
-            &["not there yet", "--node"],
+            &["about one node", "--node URL"],
         ),
         (&["bench", "--rows", "lokal_call"], &["local_call"]),
     ];
@@ -104,6 +104,7 @@ fn help_and_version_are_answers() {
         &["up", "--help"],
         &["call", "--help"],
         &["emit", "--help"],
+        &["stream", "--help"],
         &["tree", "--help"],
         &["bench", "--help"],
     ];

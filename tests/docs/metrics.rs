@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use roadshow_bridges::DropReason;
 use serde_json::Value;
 
 use crate::program::Program;
@@ -150,6 +151,16 @@ fn every_metric_is_explained_with_its_type_and_labels() {
         problems.extend(missing.map(|word| format!("the row of {name} does not mention `{word}`")));
     }
     assert!(problems.is_empty(), "{PAGE}:\n{}", problems.join("\n"));
+}
+
+/// A bridge of memory, as in the scrape, knows a few of them only.
+#[test]
+fn every_reason_to_drop_a_message_is_explained() {
+    let documented = documented();
+    let meaning = &documented["roadshow_bridge_dropped_total"].meaning;
+    let missing = DropReason::ALL.map(DropReason::as_str).into_iter();
+    let missing: Vec<_> = missing.filter(|word| !meaning.contains(&format!("`{word}`"))).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

@@ -1,14 +1,10 @@
 //! What must not be lost or stop silently: background tasks, deliveries that wait, connections that fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use roadshow::bridges::memory::{MemoryBridgeSettings, MemoryEventBridge};
-use roadshow::bridges::{
-    Capability, ConnectContext, Connector, Deliveries, Envelope, Error, EventBridge, Health, Published, Subscription,
-};
 use roadshow::prelude::*;
 use roadshow::services::{FactoryError, RunningComponent};
 use roadshow::{Budget, Clock, Component, MemoryBus, NodeBuilder, NodeView, Phase, SubscriptionOptions};
@@ -17,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::lab::{Ledger, eventually, metric, stop};
+use super::shaky_bridge::Shaky;
 
 const NEWS: ServiceId = ServiceId::new("post", 1);
 
@@ -269,70 +266,6 @@ async fn deliveries_that_wait_for_their_lane_are_given_back_when_the_node_drains
     ledger.wait_for("end", 4).await;
     assert_eq!((ledger.count("first"), ledger.count("again")), (4, 0));
     stop(next).await;
-}
-
-/// Connections to one bus, each of which can be failed.
-#[derive(Clone, Debug, Default)]
-struct Shaky {
-    bus: MemoryBus,
-    made: Arc<AtomicU32>,
-    closed: Arc<AtomicU32>,
-    fails: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct ShakyBridge {
-    inner: MemoryEventBridge,
-    life: u32,
-    shaky: Shaky,
-}
-
-impl Connector for Shaky {
-    fn schemes(&self) -> &[&'static str] {
-        &["memory"]
-    }
-
-    fn event_bridge<'a>(
-        &'a self,
-        _url: &'a str,
-        _context: &'a ConnectContext,
-    ) -> BoxFuture<'a, Result<Arc<dyn EventBridge>, Error>> {
-        let inner = MemoryEventBridge::new(self.bus.clone(), MemoryBridgeSettings::default());
-        let bridge = ShakyBridge {
-            inner,
-            life: self.made.fetch_add(1, Ordering::SeqCst),
-            shaky: self.clone(),
-        };
-        Box::pin(async move { Ok(Arc::new(bridge) as Arc<dyn EventBridge>) })
-    }
-}
-
-impl EventBridge for ShakyBridge {
-    fn capability(&self) -> Capability {
-        self.inner.capability()
-    }
-
-    fn publish(&self, envelope: Envelope) -> BoxFuture<'_, Result<Published, Error>> {
-        self.inner.publish(envelope)
-    }
-
-    fn subscribe(&self, subscription: Subscription) -> BoxFuture<'_, Result<Deliveries, Error>> {
-        self.inner.subscribe(subscription)
-    }
-
-    fn health(&self) -> Health {
-        if self.life == 0 && self.shaky.fails.load(Ordering::SeqCst) {
-            return Health::Failed {
-                reason: "the credentials were withdrawn".into(),
-            };
-        }
-        self.inner.health()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
-        self.shaky.closed.fetch_add(1, Ordering::SeqCst);
-        self.inner.close()
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,10 @@ const TASKS: Listed<'_> = Listed {
             "the deadline wheel holds every handler that was handed over, and ends them with the node",
         ),
         (
+            "bridges/conformance/src/proxy.rs",
+            "the proxy holds the task that owns its connections, and aborts it when it is dropped",
+        ),
+        (
             "supervision/src/supervisor/task.rs",
             "the supervisor holds each start and timer as a `Task`, which aborts it when it is dropped",
         ),

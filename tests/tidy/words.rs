@@ -162,7 +162,7 @@ fn vague_name(source: &Source) -> Vec<Finding> {
 
 /// Only the console knows terminals; programs that are not shipped may print.
 fn printing(source: &Source) -> Vec<Finding> {
-    let prints = ["services/console/", "src/main.rs"];
+    let prints = ["services/console/", "src/main.rs", "bridges/conformance/"];
     if prints.iter().any(|path| source.path.starts_with(path)) || source.path.contains("examples/") {
         return Vec::new();
     }
@@ -173,7 +173,13 @@ fn printing(source: &Source) -> Vec<Finding> {
             .filter(|byte| source.code[byte + name.len()..].starts_with('!') && !source.is_test(*byte))
     });
     found
-        .map(|byte| at(source, byte, "only the console prints: a library returns or traces"))
+        .map(|byte| {
+            at(
+                source,
+                byte,
+                "only the console and the suite print: a library returns or traces",
+            )
+        })
         .collect()
 }
 
@@ -198,7 +204,7 @@ fn kept_library(source: &Source) -> Vec<Finding> {
 
 /// The environment is read at the edge, and in tests.
 fn environment(source: &Source) -> Vec<Finding> {
-    let edges = ["services/src/config/", "services/console/"];
+    let edges = ["services/src/config/", "services/console/", "bridges/conformance/"];
     if edges.iter().any(|path| source.path.starts_with(path)) {
         return Vec::new();
     }
@@ -211,7 +217,7 @@ fn environment(source: &Source) -> Vec<Finding> {
             at(
                 source,
                 byte,
-                "the environment is read by the configuration and the console only",
+                "the environment is read by the configuration, the console and the suite only",
             )
         })
         .collect()

@@ -1,22 +1,23 @@
 //! The bridge actor: closing, failing, and what the node is left with.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use ractor::ActorStatus;
 use roadshow_bridges::memory::{MemoryBridgeSettings, MemoryBus, MemoryEventBridge};
-use roadshow_bridges::{Capability, Deliveries, Envelope, Error, Published, Subscription};
+use roadshow_bridges::{Capability, Deliveries, DropReason, Envelope, Error, Published, Subscription};
 
 use super::*;
 use crate::test_node::test_node;
 
-/// A memory bridge that can be told to fail, and counts how often it was closed.
+/// A memory bridge that can be told to fail and what it has dropped, and counts how often it was closed.
 #[derive(Debug)]
 struct Told {
     inner: MemoryEventBridge,
     fails: AtomicBool,
     closed: AtomicU32,
+    dropped: AtomicU64,
 }
 
 impl Told {
@@ -25,6 +26,7 @@ impl Told {
             inner: MemoryEventBridge::new(MemoryBus::default(), MemoryBridgeSettings::default()),
             fails: AtomicBool::new(false),
             closed: AtomicU32::new(0),
+            dropped: AtomicU64::new(0),
         })
     }
 }
@@ -51,8 +53,14 @@ impl EventBridge for Told {
         }
     }
 
+    fn dropped(&self) -> Vec<(DropReason, u64)> {
+        vec![(DropReason::Slow, self.dropped.load(Ordering::SeqCst))]
+    }
+
+    /// One more message is dropped by this.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         self.closed.fetch_add(1, Ordering::SeqCst);
+        self.dropped.fetch_add(1, Ordering::SeqCst);
         self.inner.close()
     }
 }
@@ -118,6 +126,43 @@ async fn a_bridge_that_goes_leaves_its_successor_alone() {
     assert!(Arc::ptr_eq(&node.event_bridge().unwrap(), &successor));
     node.clear_event_bridge(&successor);
     assert!(node.event_bridge().is_err());
+}
+
+/// What the page says of messages that were dropped because subscribers did not keep up.
+fn shown(node: &NodeCore) -> Option<u64> {
+    let page = node.metrics.render();
+    let series = r#"roadshow_bridge_dropped_total{bridge="memory",reason="slow"} "#;
+    let value = page.lines().find_map(|line| line.strip_prefix(series));
+    value.map(|value| value.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_bridge_dropped_is_shown_and_stays_when_it_is_connected_anew() {
+    let (node, first, second) = (test_node(), Told::connected(), Told::connected());
+    assert_eq!(shown(&node), None);
+    let (_actor, ended) = start(&node, &first).await;
+    assert_eq!(shown(&node), Some(0));
+    first.dropped.store(3, Ordering::SeqCst);
+    assert_eq!(shown(&node), Some(3));
+
+    first.fails.store(true, Ordering::SeqCst);
+    within(ended).await.unwrap();
+    // Not closed yet, and its successor is there already.
+    let (actor, ended) = start(&node, &second).await;
+    assert!(shown(&node) >= Some(3));
+    within(async {
+        while Arc::strong_count(&first) > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(shown(&node), Some(4), "with what was dropped when it was closed");
+
+    second.dropped.store(2, Ordering::SeqCst);
+    assert_eq!(shown(&node), Some(6));
+    actor.stop(None);
+    within(ended).await.unwrap();
+    assert_eq!(shown(&node), Some(7));
 }
 
 #[tokio::test(start_paused = true)]

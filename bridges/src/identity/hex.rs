@@ -8,6 +8,18 @@ use std::ops::Deref;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
+/// The value of every lower-case digit; what is none has [`NO_DIGIT`].
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 0xf0;
+
 /// A short ASCII text of `N` bytes: an id, or a `traceparent`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IdText<const N: usize>([u8; N]);
@@ -52,6 +64,17 @@ impl<const N: usize> fmt::Debug for IdText<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The number of at most 16 lower-case digits.
+pub(crate) fn parse_hex(digits: &[u8]) -> Option<u64> {
+    let (mut number, mut seen) = (0_u64, 0);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        seen |= value;
+        number = number << 4 | u64::from(value & 0xf);
+    }
+    (seen & NO_DIGIT == 0).then_some(number)
 }
 
 /// A number of 128 bits as 32 digits.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::hex::{IdText, hex128};
+use super::hex::{IdText, hex128, parse_hex};
 
 /// A text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,12 +13,9 @@ pub struct IdError;
 
 /// Reads exactly 32 lower-case hexadecimal digits.
 pub(crate) fn parse_hex128(text: &str) -> Option<u128> {
-    let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if plain {
-        u128::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    let (high, low) = text.as_bytes().split_at_checked(16)?;
+    let halves = (low.len() == 16).then_some((parse_hex(high)?, parse_hex(low)?));
+    halves.map(|(high, low)| u128::from(high) << 64 | u128::from(low))
 }
 
 /// Gives a foreign id (any text) a number that is the same whenever that id comes again from the same source: its own

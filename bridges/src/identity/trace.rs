@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::hex::{IdText, hex128};
+use super::hex::{IdText, hex128, parse_hex};
 use super::ids::parse_hex128;
 
 /// A text that is not a `traceparent` value.
@@ -78,10 +78,10 @@ impl FromStr for TraceContext {
 
 fn parse(text: &[u8]) -> Option<TraceContext> {
     let dashes = text.get(2)? == &b'-' && text.get(35)? == &b'-' && text.get(52)? == &b'-';
-    let version = hex(text.get(0..2)?)?;
+    let version = parse_hex(text.get(0..2)?)?;
     let trace_id = parse_hex128(std::str::from_utf8(text.get(3..35)?).ok()?)?;
-    let span_id = hex(text.get(36..52)?)?;
-    let flags = hex(text.get(53..55)?)?;
+    let span_id = parse_hex(text.get(36..52)?)?;
+    let flags = parse_hex(text.get(53..55)?)?;
     let tail_allowed = text.len() == 55 || (version > 0 && text[55] == b'-');
     let context = TraceContext {
         trace_id,
@@ -89,17 +89,6 @@ fn parse(text: &[u8]) -> Option<TraceContext> {
         flags: u8::try_from(flags).ok()?,
     };
     (dashes && version != 0xff && tail_allowed && context.is_present()).then_some(context)
-}
-
-fn hex(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
 }
 
 impl fmt::Display for TraceContext {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
-use super::bus::{MemoryBus, Offer};
+use super::bus::{MemoryBus, MemoryStats, Offer};
 use super::group::Group;
 use super::lock;
 use super::seat::{DELAY_MAX, Seat};
@@ -16,6 +16,7 @@ use super::settings::{MemoryBridgeSettings, WhenFull};
 use super::source::Source;
 use crate::capability::Capability;
 use crate::deliveries::Deliveries;
+use crate::drop_reason::DropReason;
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::event_bridge::{EventBridge, Published, TryPublish};
@@ -46,6 +47,8 @@ use crate::subscription::Subscription;
 #[derive(Debug)]
 pub struct MemoryEventBridge {
     bus: MemoryBus,
+    /// What the bus held when this bridge was connected to it.
+    before: MemoryStats,
     settings: MemoryBridgeSettings,
     closed: AtomicBool,
     /// The seats of this bridge that may still live; swept whenever one is added.
@@ -56,6 +59,7 @@ impl MemoryEventBridge {
     /// Connects to a bus.
     pub fn new(bus: MemoryBus, settings: MemoryBridgeSettings) -> Self {
         Self {
+            before: bus.stats(),
             bus,
             settings,
             closed: AtomicBool::new(false),
@@ -148,6 +152,7 @@ impl EventBridge for MemoryEventBridge {
             holds_backlog: true,
             overflow_visible: true,
             depth: true,
+            rest: true,
             shared_values: true,
             payload_bytes_max: Some(self.bus.0.settings.payload_bytes_max),
             window_max: Some(self.bus.0.settings.window_max),
@@ -191,6 +196,19 @@ impl EventBridge for MemoryEventBridge {
         } else {
             Health::Ready
         }
+    }
+
+    /// What the bus dropped, whichever of its bridges it was for.
+    fn dropped(&self) -> Vec<(DropReason, u64)> {
+        let (now, before) = (self.bus.stats(), &self.before);
+        vec![
+            (DropReason::Slow, now.dropped.saturating_sub(before.dropped)),
+            (DropReason::Unheard, now.lost.saturating_sub(before.lost)),
+            (
+                DropReason::NoDeadLetter,
+                now.dead_dropped.saturating_sub(before.dead_dropped),
+            ),
+        ]
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -69,10 +69,12 @@ impl MemoryBus {
     /// What the bus holds, and what it lost, so far.
     pub fn stats(&self) -> MemoryStats {
         let (dead, dead_dropped) = self.0.dead.counts();
-        let (dropped, lost) = (
-            self.0.dropped.load(Ordering::Relaxed),
-            self.0.lost.load(Ordering::Relaxed),
-        );
+        let lost = self.0.lost.load(Ordering::Relaxed);
+        // Both under one lock: a group that goes meanwhile is counted here or there, so what was dropped never falls.
+        let (groups, dropped) = {
+            let registry = lock(&self.0.registry);
+            (registry.groups(), self.0.dropped.load(Ordering::Relaxed))
+        };
         let mut stats = MemoryStats {
             dropped,
             lost,
@@ -80,7 +82,7 @@ impl MemoryBus {
             dead_dropped,
             ..MemoryStats::default()
         };
-        for depth in self.groups() {
+        for depth in groups.iter().map(|group| group.depth()) {
             stats.groups += 1;
             stats.ready += depth.ready;
             stats.delayed += depth.delayed;
@@ -97,7 +99,7 @@ impl MemoryBus {
             name: Some(group.into()),
         };
         let mut registry = lock(&self.0.registry);
-        let found = [Reach::Exact, Reach::Children]
+        let found = [Reach::Exact, Reach::Children, Reach::Rest]
             .into_iter()
             .find_map(|reach| registry.named(&key(reach)).cloned());
         let remains = found.and_then(|group| self.0.remove(&mut registry, &group, true));

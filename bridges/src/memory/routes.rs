@@ -16,12 +16,21 @@ type Table = HashMap<Subject, Arc<[Arc<Group>]>, RandomState>;
 pub(super) struct Routes {
     exact: Table,
     children: Table,
+    rest: Table,
 }
 
 impl Routes {
-    /// The groups that hear a subject: those of the subject itself, and those of its parent's children.
+    /// The groups that hear a subject: those of the subject itself (or, where there is none, those of the rest), and those
+    /// of its parent's children.
     pub(super) fn find(&self, subject: &Subject) -> (&[Arc<Group>], &[Arc<Group>]) {
-        let exact = self.exact.get(subject).map_or(&[][..], |groups| groups);
+        let exact = match self.exact.get(subject) {
+            Some(groups) => groups,
+            None if self.rest.is_empty() => &[][..],
+            None => {
+                let parent = subject.parent().and_then(|parent| self.rest.get(parent));
+                parent.map_or(&[][..], |groups| groups)
+            }
+        };
         let children = if self.children.is_empty() {
             &[][..]
         } else {
@@ -35,6 +44,7 @@ impl Routes {
         match reach {
             Reach::Exact => &mut self.exact,
             Reach::Children => &mut self.children,
+            Reach::Rest => &mut self.rest,
         }
     }
 }
@@ -102,7 +112,7 @@ impl Registry {
     }
 
     pub(super) fn groups(&self) -> Vec<Arc<Group>> {
-        let tables = [&self.routes.exact, &self.routes.children];
+        let tables = [&self.routes.exact, &self.routes.children, &self.routes.rest];
         let mut groups: Vec<_> = tables
             .iter()
             .flat_map(|table| table.values())

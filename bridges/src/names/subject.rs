@@ -5,7 +5,7 @@
 //! client) is only bounded and free of control characters here; whether to send there is decided by the exchange.
 
 use std::borrow::Borrow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,12 +17,15 @@ use super::queue::QueueName;
 use super::serde_as_text;
 use super::service::ServiceKey;
 use super::token::{Token, check_whole, suggest_token};
+use crate::envelope::Kind;
 
 /// The namespace of a system that names none.
 pub const DEFAULT_NAMESPACE: &str = "roadshow";
 
 /// The longest subject, in bytes; the longest of ours is shorter than this.
 const SUBJECT_LEN_MAX: usize = 640;
+/// What most subjects of ours fit into, in bytes.
+const SUBJECT_LEN_USUAL: usize = 128;
 
 /// Where a message is published: tokens joined by dots. Cloning shares the text.
 #[derive(Clone, Eq, PartialEq, Hash, Ord, PartialOrd)]
@@ -50,13 +53,21 @@ impl Subject {
         if text.is_empty() {
             return Err(flaw(0));
         }
-        if let Some(at) = text.chars().position(|character| !character.is_ascii_graphic()) {
-            return Err(flaw(at));
+        // Looked for by bytes, which is quick; told by characters.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let at = text.chars().position(|character| !character.is_ascii_graphic());
+            return Err(flaw(at.unwrap_or_default()));
         }
         if text.len() > SUBJECT_LEN_MAX {
             return Err(flaw(SUBJECT_LEN_MAX));
         }
         Ok(Self(text.into()))
+    }
+
+    /// Stands for a reply address that cannot be read: no policy admits it, so the command that bore it is refused instead of
+    /// being taken for one that asks for no answer.
+    pub fn unreadable() -> Self {
+        Self::foreign("*").expect("a star is visible ASCII")
     }
 
     /// The subject's text, with dots.
@@ -137,12 +148,35 @@ impl Namespace {
     }
 
     fn subject(&self, rest: fmt::Arguments<'_>) -> Subject {
-        Subject(format!("{}.{rest}", self.0).into())
+        // Made for every call: with room from the start, the text is written without growing.
+        let mut text = String::with_capacity(SUBJECT_LEN_USUAL);
+        write!(text, "{}.{rest}", self.0).expect("a string takes every write");
+        Subject(text.into())
     }
 
     /// Where a command is sent: one of its instances gets it.
     pub fn command_subject<'a>(&self, address: impl Into<AddressKey<'a>>) -> Subject {
         self.subject(format_args!("cmd.{}", address.into()))
+    }
+
+    /// The parent of the subjects of every command of a service.
+    pub fn command_root<'a>(&self, service: impl Into<ServiceKey<'a>>) -> Subject {
+        self.subject(format_args!("cmd.{}", service.into()))
+    }
+
+    /// The kind that a subject implies, for messages without `rs-type`. What is none of ours counts as a reply: a foreign
+    /// reply address is the only subject that we did not make ourselves.
+    pub fn usual_kind(&self, subject: &str) -> Kind {
+        let rest = subject
+            .strip_prefix(self.as_str())
+            .and_then(|rest| rest.strip_prefix('.'));
+        match rest.map(|rest| rest.split_once('.').map_or(rest, |(class, _)| class)) {
+            Some("cmd" | "job") => Kind::Command,
+            Some("evt" | "dead" | "members") => Kind::Event,
+            Some("cancel") => Kind::Cancel,
+            Some("node") => Kind::Link,
+            _ => Kind::Reply,
+        }
     }
 
     /// Where an event is published: every subscription gets it.
@@ -152,7 +186,8 @@ impl Namespace {
 
     /// Where one call's replies, frames and credits go.
     pub fn inbox_subject(&self, node: &NodeId, incarnation: IncarnationId, call: u128) -> Subject {
-        self.subject(format_args!("inbox.{node}.{incarnation}.c{call:032x}"))
+        let call = crate::identity::hex128(call);
+        self.subject(format_args!("inbox.{node}.{incarnation}.c{call}"))
     }
 
     /// The parent of every inbox subject of one life of a node: what the node subscribes to, with its children.
@@ -162,16 +197,27 @@ impl Namespace {
 
     /// Reads a subject that [`Namespace::inbox_subject`] of this namespace made; anything else is `None`.
     pub fn parse_inbox(&self, subject: &Subject) -> Option<InboxAddress> {
-        let rest = subject.as_str().strip_prefix(self.as_str())?.strip_prefix(".inbox.")?;
-        let mut parts = rest.splitn(3, '.');
-        let node = parts.next()?.parse().ok()?;
-        let incarnation = parts.next()?.parse().ok()?;
-        let call = crate::identity::parse_hex128(parts.next()?.strip_prefix('c')?)?;
+        let (node, incarnation, call) = self.inbox_parts(subject)?;
         Some(InboxAddress {
-            node,
+            node: node.parse().ok()?,
             incarnation,
             call,
         })
+    }
+
+    /// Whether [`Namespace::parse_inbox`] reads the subject. It is asked for every command and keeps nothing.
+    pub fn is_inbox(&self, subject: &Subject) -> bool {
+        let parts = self.inbox_parts(subject);
+        parts.is_some_and(|(node, ..)| check_whole(node).is_ok())
+    }
+
+    fn inbox_parts<'a>(&self, subject: &'a Subject) -> Option<(&'a str, IncarnationId, u128)> {
+        let rest = subject.as_str().strip_prefix(self.as_str())?.strip_prefix(".inbox.")?;
+        let mut parts = rest.splitn(3, '.');
+        let node = parts.next()?;
+        let incarnation = parts.next()?.parse().ok()?;
+        let call = crate::identity::parse_hex128(parts.next()?.strip_prefix('c')?)?;
+        Some((node, incarnation, call))
     }
 
     /// Where a service hears that callers gave up.
@@ -281,6 +327,7 @@ mod tests {
         let (node, inc) = ("n1".parse::<NodeId>().expect("a node"), IncarnationId::from_u64(7));
         let subject = ns.inbox_subject(&node, inc, u128::MAX);
         let read = ns.parse_inbox(&subject).expect("our own inbox");
+        assert!(ns.is_inbox(&subject));
         assert_eq!(
             read,
             InboxAddress {
@@ -296,10 +343,13 @@ mod tests {
             "roadshow.inbox.n1.i7.c0",
             "roadshow2.inbox.n1.i7.c0",
             "$JS.API",
+            "roadshow.inbox.1n.i7.c00000000000000000000000000000009",
+            "roadshow.inbox..i7.c00000000000000000000000000000009",
         ] {
+            let subject = Subject::foreign(text).expect("visible");
             assert_eq!(
-                ns.parse_inbox(&Subject::foreign(text).expect("visible")),
-                None,
+                (ns.parse_inbox(&subject), ns.is_inbox(&subject)),
+                (None, false),
                 "{text}"
             );
         }

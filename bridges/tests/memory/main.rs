@@ -3,6 +3,7 @@
 mod bounds;
 mod delivering;
 mod lifecycle;
+mod rest;
 
 use std::future::Future;
 use std::time::Duration;

@@ -16,6 +16,7 @@ use crate::end::{self, End};
 use crate::front::Front;
 use crate::new::{self, NewArgs};
 use crate::service_flags::{IntoServices, ServiceFlags};
+use crate::stream::{self, StreamArgs};
 use crate::tree::{self, TreeArgs};
 use crate::{asyncapi, completions, doctor, openapi, up};
 
@@ -140,17 +141,19 @@ impl App {
                 "say which command; --help lists them",
             ));
         };
+        let connectors = self.node.connectors().clone();
         match name {
             "up" => Box::pin(up::run(self, matches)).await,
             "openapi" => Box::pin(openapi::run(self, matches)).await,
             "asyncapi" => Box::pin(asyncapi::run(self, matches)).await,
             "doctor" => Box::pin(doctor::run(self, matches)).await,
             "completions" => Box::pin(completions::run(self, matches)).await,
-            "call" => with::<CallArgs, _>(matches, async |args| call::run(args).await).await,
-            "emit" => with::<EmitArgs, _>(matches, async |args| emit::run(args).await).await,
+            "call" => with::<CallArgs, _>(matches, async |args| call::run(args, &connectors).await).await,
+            "emit" => with::<EmitArgs, _>(matches, async |args| emit::run(args, &connectors).await).await,
+            "stream" => with::<StreamArgs, _>(matches, async |args| stream::run(args, &connectors).await).await,
             "tree" => with::<TreeArgs, _>(matches, async |args| tree::run(args).await).await,
             "new" => with::<NewArgs, _>(matches, async |args| new::run(&args)).await,
-            "bench" => with::<BenchArgs, _>(matches, async |args| End::Code(bench::run(args).await)).await,
+            "bench" => with::<BenchArgs, _>(matches, async |args| End::Code(bench::run(args, &connectors).await)).await,
             other => end::wrong_usage(&format!("there is no command {other}")),
         }
     }

@@ -8,20 +8,26 @@
 //! Every contender warms up before its first round and, shorter, before each. Latencies are HDR histograms of passes of
 //! their own. What else the machine did meanwhile is measured too and stands in the report.
 //!
-//! Deliberately not here: rows that need a broker, and a verdict in the exit code, since a loaded machine misses bars
+//! With a bridge there are rows over it too. Their baseline is the broker's own client library doing the same work with the
+//! same payload and headers; ours are two nodes of this process with a connection each, as the library has two.
+//!
+//! Deliberately not here: a verdict in the exit code, since a loaded machine misses bars
 //! that the code reaches.
 
+mod bare;
 mod calls;
 mod channel;
 mod comparison;
 mod contender;
 mod error;
 mod events;
+mod flow;
 mod load;
 mod machine;
 mod mailbox;
 mod messages;
 mod plot;
+mod remote;
 mod report;
 mod respawn;
 mod restarts;
@@ -39,13 +45,16 @@ use std::time::Duration;
 use error::Error;
 use load::Watch;
 use machine::Machine;
+use remote::Remote;
 use report::Report;
+use roadshow_services::Connectors;
 pub(crate) use rows::RowName;
 
 use crate::end::{tell, wrong_usage};
+use crate::target;
 
 const HELP: &str = "Examples:\n  bench --rows local_call,restart\n  bench --json > bench.json\n  bench --plot \
-                    bench.svg\n\nA line of the table is two sides in turn: a warm-up of a fourteenth of the line's \
+                    bench.svg\n  bench --event-bridge nats://127.0.0.1:4222\n\nA line of the table is two sides in turn: a warm-up of a fourteenth of the line's \
                     seconds each, then five rounds and a pass for latencies each, every one of the same length, of \
                     which the first tenth is warm-up again. Whatever else the machine does then is in the numbers: the \
                     report says how much it was.\n\nExit codes: 0 measured, whatever the numbers are, 1 something \
@@ -61,6 +70,12 @@ pub(crate) struct BenchArgs {
     /// Rows to measure, separated by commas; all of them by default.
     #[arg(long, value_name = "ROW", value_delimiter = ',', value_enum)]
     pub(crate) rows: Vec<RowName>,
+    /// Measure over this event bridge too, whatever it is that runs there [env: ROADSHOW_EVENT_BRIDGE]
+    #[arg(long, value_name = "URL")]
+    pub(crate) event_bridge: Option<String>,
+    /// The namespace of these rows; what a broker keeps of it stays there [default: roadshow_bench]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// Seconds that one line of the table takes, its baseline included.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub(crate) seconds: u16,
@@ -76,7 +91,11 @@ pub(crate) struct BenchArgs {
 ///
 /// # Cancel safety
 /// Dropping the future prints nothing; the measurement under way ends in its own thread first.
-pub(crate) async fn run(args: BenchArgs) -> ExitCode {
+pub(crate) async fn run(args: BenchArgs, connectors: &Connectors) -> ExitCode {
+    let plan = match plan(&args, connectors) {
+        Ok(plan) => plan,
+        Err(problem) => return wrong_usage(&problem).into(),
+    };
     if let Some(file) = &args.plot
         && let Err(cause) = check_writable(file)
     {
@@ -88,7 +107,7 @@ pub(crate) async fn run(args: BenchArgs) -> ExitCode {
     }
     let (json, plot) = (args.json, args.plot.clone());
     // The contenders have runtimes of their own, which may only be driven from outside this one.
-    let measured = tokio::task::spawn_blocking(move || measure(&args)).await;
+    let measured = tokio::task::spawn_blocking(move || measure(&plan)).await;
     let outcome = match measured {
         Ok(Ok(report)) => publish(&report, json, plot.as_deref()),
         Ok(Err(error)) => Err(error),
@@ -114,21 +133,58 @@ fn check_writable(file: &Path) -> io::Result<()> {
     }
 }
 
-fn measure(args: &BenchArgs) -> Result<Report, Error> {
-    let chosen = if args.rows.is_empty() {
-        RowName::ALL
-    } else {
-        args.rows.as_slice()
+/// What is measured, and over what.
+#[derive(Debug)]
+struct Plan {
+    rows: Vec<RowName>,
+    remote: Option<Remote>,
+    length: Duration,
+}
+
+/// Decides what is measured.
+///
+/// # Errors
+/// A bridge that nobody can reach from here, and rows that take one where none is named.
+fn plan(args: &BenchArgs, connectors: &Connectors) -> Result<Plan, String> {
+    let remote = match target::named_bridge(args.event_bridge.as_deref())? {
+        Some((origin, url)) => {
+            let remote = Remote::new(&url, args.namespace.as_deref(), connectors);
+            Some(remote.map_err(|problem| format!("cannot use {origin}: {problem}"))?)
+        }
+        None => None,
     };
-    let length = Duration::from_secs(args.seconds.into());
+    let rows = match args.rows.as_slice() {
+        [] if remote.is_some() => [RowName::LOCAL, RowName::REMOTE].concat(),
+        [] => RowName::LOCAL.to_vec(),
+        chosen => chosen.to_vec(),
+    };
+    if let (None, Some(row)) = (&remote, rows.iter().find(|row| row.is_remote())) {
+        return Err(format!(
+            "cannot measure {}: name a bridge with --event-bridge URL",
+            row.as_str()
+        ));
+    }
+    Ok(Plan {
+        rows,
+        remote,
+        length: Duration::from_secs(args.seconds.into()),
+    })
+}
+
+fn measure(plan: &Plan) -> Result<Report, Error> {
     let shows_progress = io::stderr().is_terminal();
     let watch = Watch::start();
     let mut rows = Vec::new();
-    for (n, name) in chosen.iter().enumerate() {
+    for (n, name) in plan.rows.iter().enumerate() {
         if shows_progress {
-            tell(&format!("measuring {} ({} of {})", name.as_str(), n + 1, chosen.len()));
+            tell(&format!(
+                "measuring {} ({} of {})",
+                name.as_str(),
+                n + 1,
+                plan.rows.len()
+            ));
         }
-        rows.extend(name.measure(length)?);
+        rows.extend(name.measure(plan.length, plan.remote.as_ref())?);
     }
     Ok(Report {
         machine: Machine::this(watch.load()),

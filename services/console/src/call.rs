@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use roadshow_services::AddressBuf;
+use roadshow_services::{AddressBuf, Connectors};
 
 use crate::end::{self, End};
 use crate::payload;
 use crate::reply;
 use crate::style::Style;
-use crate::target::TargetArgs;
+use crate::target::ReachArgs;
 
 /// The arguments of `call`.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(crate) struct CallArgs {
     #[command(flatten)]
     who: WhoArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    reach: ReachArgs,
 }
 
 /// On whose behalf a message is sent.
@@ -55,9 +55,9 @@ impl WhoArgs {
 }
 
 /// Calls and prints the reply.
-pub(crate) async fn run(args: CallArgs) -> End {
-    let client = match args.target.client() {
-        Ok(client) => client,
+pub(crate) async fn run(args: CallArgs, connectors: &Connectors) -> End {
+    let target = match args.reach.target(connectors) {
+        Ok(target) => target,
         Err(problem) => return end::wrong_usage(&problem),
     };
     let payload = match payload::read(args.json).await {
@@ -66,11 +66,11 @@ pub(crate) async fn run(args: CallArgs) -> End {
     };
     let mut options = args.who.options();
     options.timeout = args.timeout;
-    match client.call(&args.address, payload.into(), options).await {
+    match target.call(&args.address, payload.into(), options).await {
         // For programs as it came, byte by byte; for people laid out.
         Ok(reply) if io::stdout().is_terminal() => end::print(&reply::laid_out(&reply, Style::for_stdout())),
         Ok(reply) => end::print(&String::from_utf8_lossy(&reply)),
-        Err(error) => end::unanswered(&error),
+        Err(end) => end,
     }
 }
 

@@ -18,15 +18,21 @@ use crate::front::Front;
 use crate::new::NewArgs;
 use crate::openapi;
 use crate::service_flags::{ServiceFlags, add_all};
+use crate::stream::StreamArgs;
 use crate::tree::TreeArgs;
 
 /// The id of the argument that names the configuration file.
 pub(crate) const CONFIG: &str = "config";
 
 const ABOUT: &str = "Runs services, and talks to those that run";
-const CLIENT_HELP: &str = "Environment: ROADSHOW_HTTP_TOKEN is the node's admin token, which a node asks for that is not on \
-                           this machine.\n\nExit codes: 0 done, 1 the call failed or the node cannot be reached (the \
-                           problem as JSON on stderr), 2 wrong usage.";
+const NODE_HELP: &str = "Environment: ROADSHOW_HTTP_TOKEN is the node's admin token, which a node asks for that is not on this \
+                         machine.\n\nExit codes: 0 done, 1 the node cannot be reached (the problem as JSON on stderr), 2 \
+                         wrong usage.";
+const CLIENT_HELP: &str = "A --node beats a bridge, and a bridge beats the default node. Over a bridge whoever serves it \
+                           answers, wherever it runs.\n\nEnvironment: ROADSHOW_HTTP_TOKEN is the node's admin token, which \
+                           a node asks for that is not on this machine; over a bridge ROADSHOW_BRIDGE__USER, \
+                           ROADSHOW_BRIDGE__PASSWORD and their like say who asks.\n\nExit codes: 0 done, 1 the call failed, \
+                           or the node or the broker cannot be reached (the problem as JSON on stderr), 2 wrong usage.";
 const UP_HELP: &str = "Every setting can stand in the configuration file and in the environment too; flags beat the \
                        environment, which beats the file.\nSIGTERM or ctrl-c stops the node once it has finished what \
                        it began; a second one ends it at once.\n\nExit codes: 0 clean, 1 the node could not start or \
@@ -42,7 +48,7 @@ const ROOT_HELP: &str = "Data goes to stdout, everything else to stderr. Colours
 /// The commands as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Run services", &["up", "doctor"]),
-    ("Talk to a node that runs", &["call", "emit", "tree"]),
+    ("Talk to what runs", &["call", "emit", "stream", "tree"]),
     ("Describe services", &["openapi", "asyncapi"]),
     ("Begin, measure, complete", &["new", "bench", "completions"]),
 ];
@@ -85,6 +91,7 @@ pub(crate) fn command(front: &Front, flags: &[ServiceFlags]) -> Result<Command, 
         .subcommand(up)
         .subcommand(call(name))
         .subcommand(emit(name))
+        .subcommand(stream(name))
         .subcommand(tree(name))
         .subcommand(openapi)
         .subcommand(asyncapi)
@@ -217,6 +224,15 @@ fn emit(name: &str) -> Command {
     with::<EmitArgs>("emit", "Publish an event").after_help(examples)
 }
 
+fn stream(name: &str) -> Command {
+    let examples = format!(
+        "Examples:\n  {name} stream sensor.1.watch_readings '{{\"sensor\":\"roof\"}}'\n  {name} stream probe.1.count '{{\"id\":\"c\",\"n\":9}}' \
+         | head -2\n\nA slow reader holds the producer back; ctrl-c \
+         cancels the stream (exit code 130), and so does a reader that goes away (exit code 0).\n\n{CLIENT_HELP}"
+    );
+    with::<StreamArgs>("stream", "Open a stream and print an item a line").after_help(examples)
+}
+
 fn new(name: &str) -> Command {
     let examples = format!(
         "Example:\n  {name} new shop && cd shop && cargo run -- up\n\nExit codes: 0 written, 1 the folder cannot be \
@@ -241,7 +257,7 @@ fn completions(name: &str) -> Command {
 fn tree(name: &str) -> Command {
     let examples = format!(
         "Examples:\n  {name} tree\n  {name} tree --node http://127.0.0.1:9000 --watch 500ms\n  {name} tree --json | jq \
-         .state\n\n{WATCH_HELP}\n\n{CLIENT_HELP}"
+         .state\n\n{WATCH_HELP}\n\n{NODE_HELP}"
     );
     with::<TreeArgs>(
         "tree",

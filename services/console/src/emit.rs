@@ -1,11 +1,11 @@
 //! `emit`: publishes one event.
 
-use roadshow_services::EventNameBuf;
+use roadshow_services::{Connectors, EventNameBuf};
 
 use crate::call::WhoArgs;
 use crate::end::{self, End};
 use crate::payload;
-use crate::target::TargetArgs;
+use crate::target::ReachArgs;
 
 /// The arguments of `emit`.
 #[derive(Clone, Debug, clap::Args)]
@@ -19,13 +19,13 @@ pub(crate) struct EmitArgs {
     #[command(flatten)]
     who: WhoArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    reach: ReachArgs,
 }
 
-/// Emits; done once the node's event bridge has the event.
-pub(crate) async fn run(args: EmitArgs) -> End {
-    let client = match args.target.client() {
-        Ok(client) => client,
+/// Emits; done once the event bridge has the event.
+pub(crate) async fn run(args: EmitArgs, connectors: &Connectors) -> End {
+    let target = match args.reach.target(connectors) {
+        Ok(target) => target,
         Err(problem) => return end::wrong_usage(&problem),
     };
     let payload = match payload::read(args.json).await {
@@ -33,8 +33,8 @@ pub(crate) async fn run(args: EmitArgs) -> End {
         Ok(None) => return end::wrong_usage("the JSON is missing: give it as the last argument; stdin is empty"),
         Err(problem) => return end::wrong_usage(&problem),
     };
-    match client.emit(&args.event, payload.into(), args.who.options()).await {
+    match target.emit(&args.event, payload.into(), args.who.options()).await {
         Ok(()) => End::Done,
-        Err(error) => end::unanswered(&error),
+        Err(end) => end,
     }
 }

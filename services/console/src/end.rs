@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use roadshow_gateway::ClientError;
+use roadshow_gateway::{ClientError, Problem};
 use roadshow_services::{Executed, Failure};
 use serde::Serialize;
 use serde_json::Value;
@@ -99,6 +99,11 @@ fn in_words(problem: &Value) -> String {
     };
     let words = format!("error: {}: {} ({executed})", text("code"), text("message"));
     with_spaces(&words) + todo
+}
+
+/// Ends with a failure that a system answered, told as a node would tell it.
+pub(crate) fn refused(failure: Failure) -> End {
+    failed(&Problem::from(failure))
 }
 
 /// Ends because a node did not answer as asked: with its own problem, or with one that says what stood between.

@@ -17,6 +17,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::style::Style;
 use fields::Fields;
 
+/// What the brokers' client libraries say of themselves is left out unless the settings ask for it: adapters tell what
+/// matters in words of their own, and a queue that is not there yet is no error.
+const CLIENT_LIBRARIES: &str = "lapin=off,async_nats=off";
+
 /// Installs the subscriber and the panic hook of this process. A subscriber that is there already is kept.
 ///
 /// # Errors
@@ -25,7 +29,7 @@ use fields::Fields;
 pub(crate) fn install(resolved: &Resolved) -> Result<(), String> {
     let settings = resolved.settings();
     let filter = EnvFilter::builder()
-        .parse(&settings.log_filter)
+        .parse(format!("{CLIENT_LIBRARIES},{}", settings.log_filter))
         .map_err(|error| format!("cannot use log_filter from {}: {error}", resolved.origin("log_filter")))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -12,6 +12,16 @@ use crate::command_line::{self, CONFIG};
 use crate::end::{self, End};
 use crate::front::Front;
 
+/// The features of the facade that bring an adapter of event bridges, and the schemes that it knows.
+const FEATURES: [(&[&str], &str); 3] = [
+    (&["nats", "tls"], "nats"),
+    (&["amqp", "amqps"], "amqp"),
+    (&["mqtt", "mqtts"], "mqtt"),
+];
+
+/// How a missing adapter is told.
+type Words = fn(&str, &[&str]) -> String;
+
 /// A node that could be started, and the settings it would run under.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -44,24 +54,42 @@ pub(crate) fn prepare(app: App, matches: &ArgMatches) -> Result<Prepared, End> {
 /// Finds bridges and stores that this program has no adapter for. Only event bridges have adapters so far.
 pub(crate) fn unknown_bridges(resolved: &Resolved, schemes: &[&str]) -> Vec<String> {
     let settings = resolved.settings();
+    let memory: &[&str] = &["memory"];
     let urls = [
-        ("event_bridge", &settings.event_bridge, schemes),
-        ("queue_bridge", &settings.queue_bridge, &["memory"]),
-        ("state_store", &settings.state_store, &["memory"]),
+        (
+            "event_bridge",
+            &settings.event_bridge,
+            schemes,
+            no_event_adapter as Words,
+        ),
+        ("queue_bridge", &settings.queue_bridge, memory, no_adapter),
+        ("state_store", &settings.state_store, memory, no_adapter),
     ];
     let unknown = urls
         .into_iter()
-        .filter(|(_, url, known)| !known.contains(&url.scheme()));
+        .filter(|(_, url, known, _)| !known.contains(&url.scheme()));
     unknown
-        .map(|(name, url, known)| {
-            format!(
-                "cannot use {name} from {}: this program has no adapter for {}:, only for {}:",
-                resolved.origin(name),
-                url.scheme(),
-                known.join(":, ")
-            )
+        .map(|(name, url, known, words)| {
+            let (origin, why) = (resolved.origin(name), words(url.scheme(), known));
+            format!("cannot use {name} from {origin}: {why}")
         })
         .collect()
+}
+
+/// Says that a scheme of an event bridge has no adapter here, and with which feature it would have one.
+pub(crate) fn no_event_adapter(scheme: &str, known: &[&str]) -> String {
+    let text = no_adapter(scheme, known);
+    match FEATURES.iter().find(|(schemes, _)| schemes.contains(&scheme)) {
+        Some((_, feature)) => format!("{text}; the feature {feature} of roadshow brings it"),
+        None => text,
+    }
+}
+
+fn no_adapter(scheme: &str, known: &[&str]) -> String {
+    format!(
+        "this program has no adapter for {scheme}:, only for {}:",
+        known.join(":, ")
+    )
 }
 
 /// Ends with everything that is wrong with settings or definitions, one line each.

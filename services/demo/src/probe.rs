@@ -3,8 +3,9 @@
 //! With it anyone tests a deployment from outside: the ledger, not our own counters, says what ran how often. A handler
 //! writes while it holds its permit and before it answers, so a line that is missing means that nothing happened.
 //!
-//! Only a node that was started with `--probe LEDGER` has it. Its queue and its stream come with queues and streams.
+//! Only a node that was started with `--probe LEDGER` has it. Its queue comes with the queues.
 
+mod count;
 mod flags;
 mod ledger;
 
@@ -18,6 +19,7 @@ use roadshow_services::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use count::{Count, Counted};
 pub use flags::ProbeFlags;
 pub use ledger::Ledger;
 use ledger::{Kind, Line};
@@ -183,6 +185,11 @@ pub fn probe(flags: ProbeFlags) -> Option<Service<Probe>> {
     let service = Service::new(PROBE, factory)
         .command::<Run>(|c| {
             c.concurrency(flags.probe_concurrency)
+                .waiting(flags.probe_waiting)
+                .validate()
+        })
+        .stream::<Count>(|s| {
+            s.concurrency(flags.probe_concurrency)
                 .waiting(flags.probe_waiting)
                 .validate()
         })

@@ -151,6 +151,17 @@ impl Answering {
     /// Says that the answer is on its way, until what is returned is dropped. It may take as long as a slow peer may.
     pub(crate) fn send(self, bytes: usize) -> Sending {
         let deadline = Instant::now() + taking_max(self.0.patience.write, bytes);
+        self.until(deadline)
+    }
+
+    /// Says that a stream is on its way, whose peer takes something at least every `every` and as long as it may take
+    /// nothing. See [`Sending::renew`].
+    pub(crate) fn stream(self, every: Duration) -> Sending {
+        let deadline = Instant::now() + self.0.patience.write + every;
+        self.until(deadline)
+    }
+
+    fn until(self, deadline: Instant) -> Sending {
         let mut sending = self.0.sending();
         let number = sending.iter().map(|(number, _)| number + 1).max().unwrap_or_default();
         sending.push((number, deadline));
@@ -174,6 +185,18 @@ impl Drop for Answering {
 pub(crate) struct Sending {
     number: u64,
     answering: Answering,
+}
+
+impl Sending {
+    /// Says that the peer has room again for what comes next of a stream, which comes at least every `every`.
+    pub(crate) fn renew(&self, every: Duration) {
+        let activity = &self.answering.0;
+        let deadline = Instant::now() + activity.patience.write + every;
+        let mut sending = activity.sending();
+        if let Some(own) = sending.iter_mut().find(|(number, _)| *number == self.number) {
+            own.1 = deadline;
+        }
+    }
 }
 
 impl Drop for Sending {

@@ -1,4 +1,4 @@
-//! The admin routes: any command, any event, the supervision tree and its failures, for whoever runs the node.
+//! The admin routes: any command, any stream, any event, the supervision tree and its failures, for whoever runs the node.
 
 use std::net::SocketAddr;
 
@@ -15,6 +15,7 @@ use crate::caller_headers;
 use crate::door::Door;
 use crate::media;
 use crate::refusal::Refusal;
+use crate::streams::{self, Form};
 use crate::visit::Visit;
 
 /// Where they are.
@@ -26,6 +27,7 @@ const POSTS: HeaderValue = HeaderValue::from_static("OPTIONS, POST");
 /// What an admin route does.
 enum Act<'p> {
     Call(&'p str),
+    Stream(&'p str),
     Emit(&'p str),
     Tree,
     Failures,
@@ -36,6 +38,7 @@ impl Act<'_> {
     fn place(&self) -> &'static str {
         match self {
             Act::Call(_) => "/_node/call",
+            Act::Stream(_) => "/_node/stream",
             Act::Emit(_) => "/_node/emit",
             Act::Tree => "/_node/tree",
             Act::Failures => "/_node/failures",
@@ -73,7 +76,7 @@ pub(crate) async fn answer<'d>(
     access::check(peer, parts, door.token.as_ref())?;
     let act = act.ok_or_else(Refusal::no_such_path)?;
     let allow = match act {
-        Act::Call(_) | Act::Emit(_) => POSTS,
+        Act::Call(_) | Act::Stream(_) | Act::Emit(_) => POSTS,
         Act::Tree | Act::Failures => GETS,
     };
     if parts.method == Method::OPTIONS {
@@ -91,6 +94,7 @@ pub(crate) async fn answer<'d>(
         Act::Tree => Ok(answer::json(StatusCode::OK, &NodeTree::of(door))),
         Act::Failures => Ok(answer::json(StatusCode::OK, &door.node.failures())),
         Act::Call(path) => call(door, path, parts, body, visit).await,
+        Act::Stream(path) => stream(door, path, parts, body, visit).await,
         Act::Emit(name) => emit(door, name, parts, body, visit).await,
     }
 }
@@ -103,6 +107,7 @@ fn act_of(path: &str) -> Option<Act<'_>> {
             let (act, rest) = path.split_once('/')?;
             match act {
                 "call" => Some(Act::Call(rest)),
+                "stream" => Some(Act::Stream(rest)),
                 "emit" => Some(Act::Emit(rest)),
                 _ => None,
             }
@@ -117,11 +122,7 @@ async fn call(
     body: &mut Incoming,
     visit: &mut Visit<'_>,
 ) -> Result<Answer, Refusal> {
-    let segments: Vec<&str> = path.split('/').collect();
-    let [service, version, command] = segments[..] else {
-        return Err(Refusal::no_such_path());
-    };
-    let address: AddressBuf = format!("{service}.{version}.{command}").parse().map_err(invalid)?;
+    let address = address_of(path)?;
     before_any(door, parts)?;
     let options = trusted_options(door, parts, visit)?;
     let read = door.bodies.read_json(&parts.headers, body, true).await?;
@@ -129,6 +130,38 @@ async fn call(
     let answer = api::call(door, &address, read.bytes, &options, StatusCode::OK).await;
     drop(read.held);
     Ok(answer)
+}
+
+/// Always events: whoever runs the node wants to see them as they come.
+async fn stream(
+    door: &Door,
+    path: &str,
+    parts: &Parts,
+    body: &mut Incoming,
+    visit: &mut Visit<'_>,
+) -> Result<Answer, Refusal> {
+    let address = address_of(path)?;
+    if door.is_draining() {
+        return Err(Refusal::draining());
+    }
+    if !media::takes_events(&parts.headers) {
+        return Err(Refusal::no_stream_acceptable());
+    }
+    let options = trusted_options(door, parts, visit)?;
+    let read = door.bodies.read_json(&parts.headers, body, true).await?;
+    visit.is_heard();
+    let answer = streams::open(door, &address, read.bytes, &options, Form::Events).await;
+    drop(read.held);
+    Ok(answer)
+}
+
+/// The address in a path of three segments.
+fn address_of(path: &str) -> Result<AddressBuf, Refusal> {
+    let segments: Vec<&str> = path.split('/').collect();
+    let [service, version, name] = segments[..] else {
+        return Err(Refusal::no_such_path());
+    };
+    format!("{service}.{version}.{name}").parse().map_err(invalid)
 }
 
 async fn emit(

@@ -7,8 +7,10 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-/// A response with its whole body.
-pub(crate) type Answer = Response<Bytes>;
+use crate::content::Content;
+
+/// A response with what it will say.
+pub(crate) type Answer = Response<Content>;
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -27,7 +29,7 @@ const HEADERS: usize = 12;
 pub(crate) fn content(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = empty(status);
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    *answer.body_mut() = body.into();
+    *answer.body_mut() = Content::Whole(body.into());
     answer
 }
 
@@ -38,7 +40,7 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(CONTENT_SECURITY_POLICY, NOTHING_RUNS);
     headers.insert(REFERRER_POLICY, NO_REFERRER);
-    let mut answer = Response::new(Bytes::new());
+    let mut answer = Response::new(Content::default());
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     answer

@@ -1,4 +1,4 @@
-//! One request to a command's own route: found, let in, read, called, answered.
+//! One request to a route of a command or a stream: found, let in, read, called, answered.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::{Body, Incoming};
 use roadshow_services::{AddressBuf, CallOptions, Failure, Identity, PRINCIPAL_LEN_MAX, TENANT_LEN_MAX};
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use crate::input;
 use crate::media;
 use crate::refusal::Refusal;
 use crate::routes::{Found, Route};
+use crate::streams::{self, Form};
 use crate::visit::{self, Visit};
 
 /// How long an authentication hook may take.
@@ -35,7 +36,7 @@ pub(crate) async fn answer<'d>(
     visit: &mut Visit<'d>,
 ) -> Result<Answer, Refusal> {
     let (route, values) = match door.routes.find(&parts.method, parts.uri.path()) {
-        Found::Command(route, values) => (route, values),
+        Found::Route(route, values) => (route, values),
         Found::Methods(place) => {
             enter(door, &place.routes[0], visit);
             return Ok(methods(&place.allow));
@@ -51,9 +52,7 @@ pub(crate) async fn answer<'d>(
         return Err(Refusal::draining());
     }
     let caller = let_in(door, peer, parts, route).await?;
-    if !media::takes_json(&parts.headers) {
-        return Err(Refusal::not_acceptable());
-    }
+    let form = form_of(route, &parts.headers)?;
     let timeout_max = door.node.limits().timeout_max;
     let mut options = caller_headers::options(&parts.headers, timeout_max).map_err(Refusal::before)?;
     if door.access_log {
@@ -71,9 +70,27 @@ pub(crate) async fn answer<'d>(
     };
     let input = input::merge(route, &values, parts.uri.query(), read.bytes).map_err(Refusal::before)?;
     visit.is_heard();
-    let answer = call(door, &route.address, input, &options, route.status).await;
+    let answer = match form {
+        Some(form) => streams::open(door, &route.address, input, &options, form).await,
+        None => call(door, &route.address, input, &options, route.status).await,
+    };
     drop(read.held);
     Ok(answer)
+}
+
+/// How a stream is told to this caller; nothing where there is no stream to tell.
+fn form_of(route: &Route, headers: &HeaderMap) -> Result<Option<Form>, Refusal> {
+    if !route.streams {
+        let taken = media::takes_json(headers);
+        return taken.then_some(None).ok_or_else(Refusal::not_acceptable);
+    }
+    if media::wants_events(headers) {
+        return Ok(Some(Form::Events));
+    }
+    let taken = media::takes_json(headers);
+    taken
+        .then_some(Some(Form::List))
+        .ok_or_else(Refusal::no_stream_acceptable)
 }
 
 /// Notes which route a request asks for. A place has at least one.

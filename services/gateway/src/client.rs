@@ -4,6 +4,7 @@
 //! a deadline on every wait. Deliberately not here: the routes that commands declare, which any HTTP client can call.
 
 mod error;
+mod stream;
 mod target;
 mod trust;
 
@@ -13,9 +14,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use roadshow_services::config::Secret;
@@ -26,6 +29,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use error::ClientError;
+use stream::Connection;
+pub use stream::NodeStream;
 use target::Target;
 use trust::Trust;
 
@@ -41,6 +46,7 @@ const QUESTION_MAX: Duration = Duration::from_secs(10);
 const CALL_MAX: Duration = Duration::from_secs(60);
 /// How much longer than its budget a call is waited for: the node answers at the deadline itself.
 const GRACE: Duration = Duration::from_secs(5);
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// The largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -109,6 +115,92 @@ impl NodeClient {
         } else {
             body
         })
+    }
+
+    /// Opens a stream: JSON in, items in JSON out, each as soon as it is there.
+    ///
+    /// # Errors
+    /// As [`NodeClient::call`], for the opening; later ones come with the items.
+    ///
+    /// # Cancel safety
+    /// Dropping the future, or later the stream, cancels it.
+    pub async fn stream(
+        &self,
+        address: &AddressBuf,
+        payload: Bytes,
+        options: CallOptions,
+    ) -> Result<NodeStream, ClientError> {
+        let key = address.key();
+        let path = format!("/_node/stream/{}/{}/{}", key.service, key.version, key.command);
+        let mut request = self.post(&path, payload, &options)?;
+        request.headers_mut().insert(ACCEPT, EVENT_STREAM);
+        let patience = patience(&options);
+        let stream = self.within(TcpStream::connect((self.target.host.as_str(), self.target.port)));
+        let stream = stream.await?;
+        if !self.target.secure {
+            return self.opened(stream, request, patience).await;
+        }
+        let stream = self.within(self.trust.greet(stream, &self.target.host)).await?;
+        self.opened(stream, request, patience).await
+    }
+
+    /// Sends a request and waits for the head of its answer; the answer goes on.
+    async fn opened(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<NodeStream, ClientError> {
+        let opening = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| self.lost(error))?;
+            // What went wrong on it is told by what is read from it.
+            let mut connection: Connection = Box::pin(async move { drop(connection.await) }.fuse());
+            let mut sent = pin!(sender.send_request(request));
+            let answer = tokio::select! {
+                answer = &mut sent => answer,
+                () = &mut connection => sent.await,
+            };
+            let answer = answer.map_err(|error| self.lost(error))?;
+            if !answer.status().is_success() {
+                return Err(self.refused(answer, connection).await);
+            }
+            let events = answer
+                .headers()
+                .get(CONTENT_TYPE)
+                .is_some_and(|kind| kind == EVENT_STREAM);
+            if !events {
+                return Err(self.stranger("it answers without events"));
+            }
+            Ok(NodeStream::new(
+                self.target.authority.clone(),
+                answer.into_body(),
+                connection,
+            ))
+        };
+        let late = |_| ClientError::Late {
+            at: self.target.authority.clone(),
+            after: patience,
+        };
+        timeout(patience, opening).await.map_err(late)?
+    }
+
+    /// What a node answered that opened no stream.
+    async fn refused(&self, answer: Response<Incoming>, connection: Connection) -> ClientError {
+        let (parts, body) = answer.into_parts();
+        let mut body = pin!(Limited::new(body, ANSWER_BYTES_MAX).collect());
+        let body = tokio::select! {
+            body = &mut body => body,
+            () = connection => body.await,
+        };
+        match body {
+            Ok(body) => match self.good(Response::from_parts(parts, body.to_bytes())) {
+                Err(error) => error,
+                Ok(_) => self.stranger("it opened no stream"),
+            },
+            Err(error) => self.lost(error),
+        }
     }
 
     /// Publishes an event; resolves when the node's event bridge has it.

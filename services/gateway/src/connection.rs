@@ -227,17 +227,16 @@ struct Visitor {
 impl Visitor {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         if request.version() < Version::HTTP_2 {
-            let _answering = self.activity.answer();
+            let answering = self.activity.answer();
             let answer = self.door.answer(self.peer, request, Some(&self.heard)).await;
-            return Ok(answer.map(AnswerBody::whole));
+            return Ok(answer.map(|content| AnswerBody::whole(content, answering)));
         }
         let answering = self.activity.answer();
         let answer = self.door.answer(self.peer, request, None).await;
         if self.door.is_draining() {
             self.activity.ask_to_end();
         }
-        let sending = answering.send(answer.body().len());
-        Ok(answer.map(|body| AnswerBody::in_pieces(body, PIECE, sending)))
+        Ok(answer.map(|content| AnswerBody::in_pieces(content, PIECE, answering)))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::asked::Asked;
 use crate::authenticate::Authenticate;
 use crate::body::BodyLimits;
 use crate::caller_headers::CORRELATION;
+use crate::content::Content;
 use crate::cors::Cors;
 use crate::half_open::Heard;
 use crate::health::Page;
@@ -124,8 +125,11 @@ impl Door {
     fn complete(&self, answer: &mut Answer, parts: &Parts, visit: &Visit<'_>) {
         if parts.version == Version::HTTP_2 && parts.method == Method::HEAD {
             // Over HTTP/1 hyper does this.
-            let length = std::mem::take(answer.body_mut()).len();
-            answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            if let Content::Whole(body) = std::mem::take(answer.body_mut()) {
+                answer
+                    .headers_mut()
+                    .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            }
         }
         let status = answer.status();
         let headers = answer.headers_mut();

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use roadshow_services::config::Secret;
 use roadshow_services::{Component, FactoryError, NodeLimits, NodeView, RunningComponent, ServiceContract};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
 use crate::activity::Patience;
@@ -26,6 +26,10 @@ use crate::openapi::{Documents, OpenApi, Preface, SecurityScheme, openapi};
 use crate::routes::Routes;
 use crate::running::{ConnectionLimits, RunningGateway};
 use crate::tls;
+
+/// How many connections wait in the system's queue to be accepted; the system may allow fewer (`net.core.somaxconn`). Once
+/// the queue is full, Linux answers with cookies and resets a client that says more than one thing before it is accepted.
+const WAITING_MAX: u32 = 4096;
 
 /// The HTTP door of a node, to be added with [`NodeBuilder::component`](roadshow_services::NodeBuilder::component).
 ///
@@ -176,7 +180,7 @@ impl Gateway {
         if self.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
             return Err("the admin token is empty: leave it out, or give it a text that cannot be guessed".into());
         }
-        let routes = Routes::new(&node.commands()).map_err(|problems| problems.join("; "))?;
+        let routes = Routes::new(&node.commands(), &node.streams()).map_err(|problems| problems.join("; "))?;
         let document = self.docs.then(|| self.openapi(&node.contracts(), &node.limits()));
         Ok(Door {
             documents: document.map(|document| Documents::new(&document, self.tls.is_some())),
@@ -219,9 +223,7 @@ impl Component for Gateway {
                 },
                 tls: tls.map(Tls),
             };
-            let listener = TcpListener::bind(self.address)
-                .await
-                .map_err(|error| cannot_listen(self.address, &error))?;
+            let listener = listen(self.address).map_err(|error| cannot_listen(self.address, &error))?;
             let address = listener
                 .local_addr()
                 .map_err(|error| cannot_listen(self.address, &error))?;
@@ -230,6 +232,20 @@ impl Component for Gateway {
         }
         .boxed()
     }
+}
+
+/// Listens as [`TcpListener::bind`] does, with a longer queue.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // As usual on Unix: a node that is restarted need not wait until its old connections are forgotten.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// Says where it was tried, why it failed, and what to do.

@@ -184,6 +184,7 @@ mod tests {
     fn route(names: Vec<&'static str>, shape: Shape) -> Route {
         Route {
             address: "shop.1.change".parse().expect("an address"),
+            streams: false,
             number: 0,
             method: Method::PUT,
             public: true,

@@ -54,6 +54,41 @@ pub(crate) fn takes_json(headers: &HeaderMap) -> bool {
     best.map_or(ranges == 0, |(_, wanted)| wanted)
 }
 
+/// Whether the caller asks for server-sent events by name, as a browser's `EventSource` does.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    ranges(headers).any(|(name, refused)| name == "text/event-stream" && !refused)
+}
+
+/// Whether the caller takes server-sent events where there is nothing else.
+pub(crate) fn takes_events(headers: &HeaderMap) -> bool {
+    let mut named = None;
+    let mut any = None;
+    for (name, refused) in ranges(headers) {
+        match name.as_str() {
+            "text/event-stream" => named = Some(!refused),
+            "text/*" | "*/*" => any = Some(any.unwrap_or_default() || !refused),
+            _ => any = any.or(Some(false)),
+        }
+    }
+    named.or(any).unwrap_or(true)
+}
+
+/// The ranges of the accept header, in lower case, and whether their weight refuses them.
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (String, bool)> {
+    let texts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = texts.flat_map(|text| text.split(',')).map(str::trim);
+    ranges.filter(|range| !range.is_empty()).map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        (name, is_refused(parts))
+    })
+}
+
+fn is_refused<'p>(mut parameters: impl Iterator<Item = &'p str>) -> bool {
+    let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")));
+    weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+}
+
 /// How precisely a range matches JSON, and whether with a weight above zero.
 fn matches_json(range: &str) -> Option<(u8, bool)> {
     let mut parts = range.split(';').map(str::trim);
@@ -63,9 +98,7 @@ fn matches_json(range: &str) -> Option<(u8, bool)> {
         "application/json" | "application/problem+json" => 2,
         _ => return None,
     };
-    let weight = parts.find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")));
-    let refused = weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-    Some((precision, !refused))
+    Some((precision, !is_refused(parts)))
 }
 
 #[cfg(test)]
@@ -96,6 +129,29 @@ mod tests {
         ];
         for (value, expected) in table {
             assert_eq!(is_json(&headers(CONTENT_TYPE, value)), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn events_are_for_whoever_names_them() {
+        let table = [
+            (None, false, true),
+            (Some("text/event-stream"), true, true),
+            (Some("Text/Event-Stream; q=0.5, application/json"), true, true),
+            (Some("text/event-stream;q=0"), false, false),
+            (Some("text/event-stream;q=0, */*"), false, false),
+            (Some("*/*"), false, true),
+            (Some("text/*"), false, true),
+            (Some("application/json"), false, false),
+            (Some("*/*;q=0"), false, false),
+        ];
+        for (value, wanted, taken) in table {
+            let headers = headers(ACCEPT, value);
+            assert_eq!(
+                (wants_events(&headers), takes_events(&headers)),
+                (wanted, taken),
+                "{value:?}"
+            );
         }
     }
 

@@ -17,6 +17,7 @@ use crate::refusal::Reason;
 const REQUESTS: &str = "roadshow_http_requests_total";
 const SECONDS: &str = "roadshow_http_request_seconds";
 const CONNECTIONS: &str = "roadshow_http_connections";
+const EVENT_STREAMS: &str = "roadshow_http_event_streams";
 const REFUSED: &str = "roadshow_http_refused_total";
 
 const METADATA: Metadata<'static> = Metadata::new("roadshow", Level::INFO, None);
@@ -27,7 +28,7 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 const ABANDONED: usize = CLASSES.len() - 1;
 /// The pages and admin routes that are told apart; others are counted as nowhere.
-const PLACES: [&str; 13] = [
+const PLACES: [&str; 14] = [
     "/healthz",
     "/readyz",
     "/metrics",
@@ -37,6 +38,7 @@ const PLACES: [&str; 13] = [
     "/dashboard",
     "/_node/call",
     "/_node/emit",
+    "/_node/stream",
     "/_node/enqueue",
     "/_node/tree",
     "/_node/failures",
@@ -77,6 +79,7 @@ pub(crate) struct Meters {
     routes: Box<[Meter]>,
     places: [Meter; PLACES.len()],
     connections: Gauge,
+    event_streams: Gauge,
     refused: [OnceLock<Counter>; Reason::ALL.len()],
 }
 
@@ -103,6 +106,9 @@ impl Meters {
         recorder.describe_histogram(name, unit, meaning.into());
         let (name, unit) = describe(CONNECTIONS);
         recorder.describe_gauge(name, unit, "Connections that are served at this moment.".into());
+        let (name, unit) = describe(EVENT_STREAMS);
+        let meaning = "Streams that are told as server-sent events at this moment.";
+        recorder.describe_gauge(name, unit, meaning.into());
         let (name, unit) = describe(REFUSED);
         let meaning = "Requests refused before they reached a command, by reason.";
         recorder.describe_counter(name, unit, meaning.into());
@@ -110,6 +116,7 @@ impl Meters {
             routes: routes.into_iter().map(Meter::new).collect(),
             places: PLACES.map(Meter::new),
             connections: recorder.register_gauge(&Key::from_name(CONNECTIONS), &METADATA),
+            event_streams: recorder.register_gauge(&Key::from_name(EVENT_STREAMS), &METADATA),
             refused: Default::default(),
             recorder,
         }
@@ -135,6 +142,12 @@ impl Meters {
     pub(crate) fn connection(&self) -> Connected {
         self.connections.increment(1.0);
         Connected(self.connections.clone())
+    }
+
+    /// Counts a stream of events until what is returned is dropped.
+    pub(crate) fn streaming(&self) -> Streaming {
+        self.event_streams.increment(1.0);
+        Streaming(self.event_streams.clone())
     }
 
     /// Counts a request that is refused before it reaches a command.
@@ -196,6 +209,21 @@ fn method_number(method: &Method) -> usize {
 pub(crate) struct Connected(Gauge);
 
 impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// A stream of events that is counted.
+pub(crate) struct Streaming(Gauge);
+
+impl fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streaming")
+    }
+}
+
+impl Drop for Streaming {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

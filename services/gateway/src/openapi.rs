@@ -1,4 +1,4 @@
-//! The OpenAPI document of a node: a pure function from what its commands promise.
+//! The OpenAPI document of a node: a pure function from what its commands and streams promise.
 //!
 //! It says what the gateway does, not what it might do: parameters are read from the input's schema by the same walk that
 //! the routing table uses, and every problem that stands in it can come. Its text is the same for the same services,
@@ -112,7 +112,7 @@ pub fn yaml_of_json(json: &str) -> String {
     yaml::from_json(json)
 }
 
-/// Describes the commands that declare a route: services in the order of their names, then paths, then methods.
+/// Describes the commands and streams that declare a route: services in the order of their names, then paths, then methods.
 ///
 /// ```
 /// # use roadshow_gateway::{Preface, openapi};
@@ -145,17 +145,26 @@ pub fn openapi(preface: &Preface, services: &[ServiceContract]) -> OpenApi {
     finish(preface, tags(&described), paths.0, components, schemas)
 }
 
-/// The commands of a service that have a route, in the order of path and method.
+/// The commands and streams of a service that have a route, in the order of path and method.
 fn describe<'a>(service: &'a ServiceContract, schemas: &mut Schemas) -> Vec<Described<'a>> {
     let mut own = ServiceSchemas::new();
     let mut described = Vec::new();
     for contract in &service.commands {
         let Some(route) = &contract.http else { continue };
         described.push(Described {
-            contract,
+            promise: contract.into(),
             route,
             input: own.of(contract.input),
             reply: own.of(contract.reply),
+        });
+    }
+    for contract in &service.streams {
+        let Some(route) = &contract.http else { continue };
+        described.push(Described {
+            promise: contract.into(),
+            route,
+            input: own.of(contract.input),
+            reply: own.of(contract.item),
         });
     }
     let renames = schemas.adopt(service.id, own);
@@ -209,7 +218,7 @@ impl Paths {
     /// The place of a command, and the names that the path has for its fields. Two templates that differ only in the
     /// names of their segments are the same path: the first one's names hold.
     fn place(&mut self, described: &Described<'_>) -> (usize, Vec<(String, &'static str)>) {
-        let version = described.contract.address.service().version();
+        let version = described.promise.address.service().version();
         let template = format!("/api/v{version}{}", described.route.path);
         let known = self
             .0
@@ -255,14 +264,14 @@ fn tags(described: &[Described<'_>]) -> Vec<Tag> {
     let mut versions: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
     let mut others: Vec<&str> = Vec::new();
     for described in described {
-        let service = described.contract.address.service();
-        if described.contract.notes.tags.is_empty() {
+        let service = described.promise.address.service();
+        if described.promise.notes.tags.is_empty() {
             let versions = versions.entry(service.name()).or_default();
             if !versions.contains(&service.version()) {
                 versions.push(service.version());
             }
         }
-        others.extend(&described.contract.notes.tags);
+        others.extend(&described.promise.notes.tags);
     }
     let service = |(name, versions): (&&str, &Vec<u16>)| {
         let versions: Vec<String> = versions.iter().map(u16::to_string).collect();

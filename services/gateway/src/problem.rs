@@ -56,6 +56,13 @@ impl Problem {
     }
 }
 
+/// As the gateway would tell it.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Problem::new(status_of(failure.code), failure)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -178,6 +178,23 @@ impl Refusal {
         Refusal::http(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge, failure)
     }
 
+    /// 413: a stream has more to say than fits into one answer.
+    pub(crate) fn stream_too_long(limit: &str) -> Self {
+        let text = format!("the stream says more than {limit}, and a list holds no more: ask for text/event-stream");
+        Refusal {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..Failure::exhausted(text).with_executed(Executed::Unknown).into()
+        }
+    }
+
+    /// 406: the caller takes neither events nor JSON.
+    pub(crate) fn no_stream_acceptable() -> Self {
+        let failure = Failure::invalid(
+            "this path answers text/event-stream or application/json, which the accept header excludes",
+        );
+        Refusal::http(StatusCode::NOT_ACCEPTABLE, Reason::NotAcceptable, failure)
+    }
+
     /// 415: the body is no JSON by its own account.
     pub(crate) fn not_json() -> Self {
         let failure = Failure::invalid("the body must be JSON, and its content-type application/json");

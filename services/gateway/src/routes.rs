@@ -1,4 +1,4 @@
-//! The routing table: which command stands at which path, made once from the contracts.
+//! The routing table: which command or stream stands at which path, made once from the contracts.
 //!
 //! matchit finds the path; the names of its segments are positions there, so that two commands may share a path under
 //! different methods and call its segments differently.
@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderValue, Method, StatusCode};
-use roadshow_services::{AddressBuf, CommandContract};
+use roadshow_services::{Address, AddressBuf, CommandContract, HttpRoute, SchemaOf, StreamContract};
 
 use crate::shape::Shape;
 
-/// One command at its place.
+/// One command or stream at its place.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) address: AddressBuf,
+    /// Whether it is a stream.
+    pub(crate) streams: bool,
     /// Its place in [`Routes::paths`].
     pub(crate) number: usize,
     pub(crate) method: Method,
@@ -47,8 +49,8 @@ pub(crate) struct Routes {
 /// What a request asks for.
 #[derive(Debug)]
 pub(crate) enum Found<'r, 'p> {
-    /// A command, with the raw values of its path's segments.
-    Command(&'r Route, Vec<&'p str>),
+    /// A command or a stream, with the raw values of its path's segments.
+    Route(&'r Route, Vec<&'p str>),
     /// Only the methods of the path.
     Methods(&'r Place),
     /// The path takes other methods.
@@ -57,22 +59,21 @@ pub(crate) enum Found<'r, 'p> {
 }
 
 impl Routes {
-    /// Puts every command that declares a route at its place.
+    /// Puts every command and every stream that declares a route at its place.
     ///
     /// # Errors
     /// Everything that is wrong with the declarations.
-    pub(crate) fn new(contracts: &[CommandContract]) -> Result<Routes, Vec<String>> {
+    pub(crate) fn new(commands: &[CommandContract], streams: &[StreamContract]) -> Result<Routes, Vec<String>> {
         let mut places: BTreeMap<String, Vec<Route>> = BTreeMap::new();
         let mut problems = Vec::new();
         let mut routes = Routes::default();
-        for contract in contracts {
-            match route_of(contract, routes.paths.len()) {
-                Ok(Some((template, path, route))) => {
+        for declared in declared(commands, streams) {
+            match route_of(&declared, routes.paths.len()) {
+                Ok((template, path, route)) => {
                     routes.paths.push(path);
                     places.entry(template).or_default().push(route);
                 }
-                Ok(None) => {}
-                Err(problem) => problems.push(format!("the route of {} {problem}", contract.address)),
+                Err(problem) => problems.push(format!("the route of {} {problem}", declared.address)),
             }
         }
         for (template, at_place) in places {
@@ -102,7 +103,7 @@ impl Routes {
         }
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match place.routes.iter().find(|route| route.method == *method) {
-            Some(route) => Found::Command(route, matched.params.iter().map(|(_, value)| value).collect()),
+            Some(route) => Found::Route(route, matched.params.iter().map(|(_, value)| value).collect()),
             None => Found::WrongMethod(place),
         }
     }
@@ -119,11 +120,40 @@ fn allow_of(routes: &[Route]) -> HeaderValue {
     HeaderValue::from_str(&methods.join(", ")).expect("the names of methods are header values")
 }
 
+/// What declares a route.
+struct Declared<'c> {
+    address: Address,
+    http: &'c HttpRoute,
+    input: SchemaOf,
+    streams: bool,
+}
+
+fn declared<'c>(commands: &'c [CommandContract], streams: &'c [StreamContract]) -> impl Iterator<Item = Declared<'c>> {
+    let commands = commands.iter().filter_map(|contract| {
+        Some(Declared {
+            address: contract.address,
+            http: contract.http.as_ref()?,
+            input: contract.input,
+            streams: false,
+        })
+    });
+    let streams = streams.iter().filter_map(|contract| {
+        Some(Declared {
+            address: contract.address,
+            http: contract.http.as_ref()?,
+            input: contract.input,
+            streams: true,
+        })
+    });
+    commands.chain(streams)
+}
+
 /// The route of a contract with the template of its path, for the matcher and for people.
-fn route_of(contract: &CommandContract, number: usize) -> Result<Option<(String, String, Route)>, String> {
-    let Some(http) = &contract.http else { return Ok(None) };
-    let shape = Shape::of(contract.input);
-    let template = template(contract.address.service().version(), http.path)?;
+fn route_of(declared: &Declared<'_>, number: usize) -> Result<(String, String, Route), String> {
+    let Declared { address, http, .. } = declared;
+    let shape = Shape::of(declared.input);
+    let version = address.service().version();
+    let template = template(version, http.path)?;
     let names: Vec<&'static str> = http.path_names().collect();
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
@@ -139,7 +169,8 @@ fn route_of(contract: &CommandContract, number: usize) -> Result<Option<(String,
         .ok_or_else(|| format!("answers {}, which is no status of success", http.status))?;
     let method = Method::from_bytes(http.method.as_str().as_bytes()).expect("every method of a route is one of HTTP");
     let route = Route {
-        address: contract.address.into(),
+        address: (*address).into(),
+        streams: declared.streams,
         number,
         method,
         public: http.public,
@@ -148,8 +179,8 @@ fn route_of(contract: &CommandContract, number: usize) -> Result<Option<(String,
         names,
         shape,
     };
-    let path = format!("/api/v{}{}", contract.address.service().version(), http.path);
-    Ok(Some((template, path, route)))
+    let path = format!("/api/v{version}{}", http.path);
+    Ok((template, path, route))
 }
 
 /// The whole path, with positions in place of names.

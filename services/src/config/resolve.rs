@@ -19,7 +19,7 @@ use super::origin::Origin;
 use super::section::{SECTIONS, Sections};
 use super::suggest::nearest;
 use super::table::{self, Setting, Unset, settings};
-use super::{BridgeUrl, CallSettings, GatewaySettings, LogFormat, Settings, env, file, units};
+use super::{BridgeSettings, BridgeUrl, CallSettings, GatewaySettings, LogFormat, Settings, env, file, units};
 
 /// A setting with its effective value, as `doctor` prints it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -169,6 +169,7 @@ pub(crate) fn defaults() -> Settings {
         event_bridge: memory.clone(),
         queue_bridge: memory.clone(),
         state_store: memory,
+        bridge: BridgeSettings::default(),
         http: HttpListen::Off,
         log: LogFormat::Text,
         log_filter: String::new(),

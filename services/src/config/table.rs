@@ -112,7 +112,7 @@ pub(crate) fn is_table(name: &str) -> bool {
     })
 }
 
-static TABLE: [Setting; 28] = [
+static TABLE: [Setting; 33] = [
     Setting {
         name: "node_id",
         kind: "name",
@@ -162,6 +162,46 @@ static TABLE: [Setting; 28] = [
         show: |settings| settings.state_store.to_string(),
     },
     Setting {
+        name: "bridge.user",
+        kind: "text",
+        unset: Unset::Nothing,
+        meaning: "who the node is to the broker, where the URL does not say it",
+        set: |settings, given| put(&mut settings.bridge.user, visible(given, "a user").map(Some)),
+        show: |settings| settings.bridge.user.clone().unwrap_or_else(|| "none".to_owned()),
+    },
+    Setting {
+        name: "bridge.password",
+        kind: "secret",
+        unset: Unset::Nothing,
+        meaning: "the password of that user, where the URL does not say it",
+        set: |settings, given| put(&mut settings.bridge.password, password(given).map(Some)),
+        show: |settings| hidden(settings.bridge.password.as_ref()),
+    },
+    Setting {
+        name: "bridge.ca_file",
+        kind: "path",
+        unset: Unset::Nothing,
+        meaning: "certificates to trust of a broker in place of this machine's: a file in PEM",
+        set: |settings, given| put(&mut settings.bridge.ca_file, path(given).map(Some)),
+        show: |settings| shown_path(settings.bridge.ca_file.as_deref()),
+    },
+    Setting {
+        name: "bridge.cert_file",
+        kind: "path",
+        unset: Unset::Nothing,
+        meaning: "the node's own certificate chain for a broker that asks for one, in PEM",
+        set: |settings, given| put(&mut settings.bridge.cert_file, path(given).map(Some)),
+        show: |settings| shown_path(settings.bridge.cert_file.as_deref()),
+    },
+    Setting {
+        name: "bridge.key_file",
+        kind: "path",
+        unset: Unset::Nothing,
+        meaning: "the key of the node's own certificate, in PEM",
+        set: |settings, given| put(&mut settings.bridge.key_file, path(given).map(Some)),
+        show: |settings| shown_path(settings.bridge.key_file.as_deref()),
+    },
+    Setting {
         name: "http",
         kind: "address or off",
         unset: Unset::Text("127.0.0.1:8080"),
@@ -175,7 +215,7 @@ static TABLE: [Setting; 28] = [
         unset: Unset::Nothing,
         meaning: "what callers of the admin routes must present; without it they answer on the loopback only",
         set: |settings, given| put(&mut settings.http_token, secret(given).map(Some)),
-        show: |settings| if settings.http_token.is_some() { "***" } else { "none" }.to_owned(),
+        show: |settings| hidden(settings.http_token.as_ref()),
     },
     Setting {
         name: "gateway.tls_cert",
@@ -293,8 +333,8 @@ static TABLE: [Setting; 28] = [
         name: "call.default_timeout",
         kind: "duration",
         unset: Unset::Text("30s"),
-        meaning: "the budget of a call for which nobody chose one; not read yet: \
-                  calls between nodes come with the brokers",
+        meaning: "the budget of a call to another node for which nobody chose one; a call inside a node has its \
+                  command's deadline",
         set: |settings, given| put(&mut settings.call.default_timeout, given.duration(SOME_TIME)),
         show: |settings| show_duration(settings.call.default_timeout),
     },
@@ -334,8 +374,7 @@ static TABLE: [Setting; 28] = [
         name: "reply_allow",
         kind: "list of subjects",
         unset: Unset::Text(""),
-        meaning: "reply addresses of foreign clients that are answered beside the usual ones; \
-                  not read yet: they come with the brokers",
+        meaning: "reply addresses of foreign clients that are answered beside the usual ones",
         set: |settings, given| put(&mut settings.reply_allow, given.list(subject)),
         show: |settings| joined(&settings.reply_allow),
     },
@@ -396,6 +435,15 @@ fn secret(given: &Given) -> Result<Secret, String> {
         ));
     }
     Ok(Secret::new(text))
+}
+
+/// Reads a password, which a broker may let hold anything that can be typed.
+fn password(given: &Given) -> Result<Secret, String> {
+    visible(given, "a password").map(|text| Secret::new(&text))
+}
+
+fn hidden(secret: Option<&Secret>) -> String {
+    if secret.is_some() { "***" } else { "none" }.to_owned()
 }
 
 /// Reads a subject, which may hold what its broker takes for a wildcard.

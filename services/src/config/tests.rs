@@ -42,6 +42,11 @@ fn without_anything_the_defaults_hold() {
         ("event_bridge", "memory:"),
         ("queue_bridge", "memory:"),
         ("state_store", "memory:"),
+        ("bridge.user", "none"),
+        ("bridge.password", "none"),
+        ("bridge.ca_file", "none"),
+        ("bridge.cert_file", "none"),
+        ("bridge.key_file", "none"),
         ("http", "127.0.0.1:8080"),
         ("http_token", "none"),
         ("gateway.tls_cert", "none"),
@@ -117,6 +122,11 @@ fn every_setting_can_be_given_in_all_three_ways() {
         ("event_bridge", "nats://broker:4222", "\"nats://broker:4222\""),
         ("queue_bridge", "redis://cache", "\"redis://cache\""),
         ("state_store", "redis://cache", "\"redis://cache\""),
+        ("bridge.user", "ada", "\"ada\""),
+        ("bridge.password", "p @:/", "\"p @:/\""),
+        ("bridge.ca_file", "ca.pem", "\"ca.pem\""),
+        ("bridge.cert_file", "cert.pem", "\"cert.pem\""),
+        ("bridge.key_file", "key.pem", "\"key.pem\""),
         ("http", "off", "\"off\""),
         ("http_token", "hunter2", "\"hunter2\""),
         ("gateway.tls_cert", "cert.pem", "\"cert.pem\""),
@@ -154,7 +164,8 @@ fn every_setting_can_be_given_in_all_three_ways() {
         assert_eq!(by_file.settings(), by_env.settings());
         assert_eq!(by_file.settings(), by_flag.settings());
         assert_ne!(by_file.settings(), &defaults, "{name} was put into a field");
-        let expected = if name == "http_token" { "***" } else { text };
+        let is_secret = setting.kind() == "secret";
+        let expected = if is_secret { "***" } else { text };
         assert_eq!(shown(&by_flag, name), expected);
     }
 }
@@ -173,8 +184,7 @@ fn variables_and_flags_follow_from_the_name() {
 
 #[test]
 fn no_secret_is_printed() {
-    let file =
-        "http_token = \"hunter2\"\nevent_bridge = \"nats://me:hunter2@broker\"\n[service.mail]\npassword = \"hunter2\"";
+    let file = "http_token = \"hunter2\"\nbridge.password = \"hunter2\"\nevent_bridge = \"nats://me:hunter2@broker\"\n[service.mail]\npassword = \"hunter2\"";
     let resolved = resolve(file, &[("ROADSHOW_SERVICE__MAIL__PIN", "hunter2")], &[]).expect("it is right");
     let mut printed = format!("{resolved:?} {:?}", resolved.settings());
     resolved

@@ -23,6 +23,15 @@ impl BridgeUrl {
         self.0.split(':').next().unwrap_or_default()
     }
 
+    /// Returns the user that it names, if it names one.
+    pub(crate) fn user(&self) -> Option<String> {
+        let (_, rest) = self.0.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (user, _) = authority.rsplit_once('@')?;
+        let user = user.split_once(':').map_or(user, |(user, _)| user);
+        (!user.is_empty()).then(|| percent_decoded(user))
+    }
+
     /// Returns the whole URL with its secrets, to be handed to the connector and to nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -72,6 +81,21 @@ impl fmt::Display for BridgeUrl {
     }
 }
 
+/// Undoes the percent encoding; what is none stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let byte = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = if byte.is_some() { &after[2..] } else { after };
+        bytes.push(byte.unwrap_or(*first));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn write_parameter(f: &mut fmt::Formatter<'_>, parameter: &str) -> fmt::Result {
     let Some((name, value)) = parameter.split_once('=') else {
         return f.write_str(parameter);
@@ -115,6 +139,22 @@ mod tests {
             let url: BridgeUrl = url.parse().expect("a url");
             assert_eq!(url.to_string(), shown);
             assert_eq!(format!("{url:?}"), format!("BridgeUrl({shown})"));
+        }
+    }
+
+    #[test]
+    fn the_user_of_a_url_is_read_without_the_password() {
+        let table = [
+            ("nats://ada:p@h", Some("ada")),
+            ("nats://a%40b@h", Some("a@b")),
+            ("nats://h", None),
+            ("nats://:p@h", None),
+            ("mqtt://h/x?a=b@c", None),
+            ("memory:", None),
+        ];
+        for (url, user) in table {
+            let url: BridgeUrl = url.parse().expect("a url");
+            assert_eq!(url.user().as_deref(), user, "{url}");
         }
     }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use roadshow_actors::metrics::{MetricsSettings, NodeMetrics};
 use roadshow_actors::{
-    AnySubscriber, BridgeActor, BridgeArguments, Clock, Ids, NodeCore, NodeSpec, Router, RouterMessage, Served,
+    AnySubscriber, BridgeActor, BridgeArguments, Clock, ExchangeActor, Ids, NodeCore, NodeSpec, Router, RouterMessage,
+    Served,
 };
-use roadshow_bridges::{Capability, ConnectContext, Connectors, EventBridge, IncarnationId, Namespace, NodeId};
+use roadshow_bridges::{Access, Capability, ConnectContext, Connectors, EventBridge, IncarnationId, Namespace, NodeId};
 use roadshow_supervision::{
-    ChildSpec, Event, InitialStart, Observer, OnGiveUp, StartContext, StartError, Supervisor, SupervisorSpec, Tree,
+    Backoff, Budget, ChildSpec, Event, InitialStart, Observer, OnGiveUp, StartContext, StartError, Supervisor,
+    SupervisorSpec, Tree,
 };
 
 use super::builder::{BridgeSource, NodeBuilder};
@@ -24,6 +26,10 @@ use crate::service::{BuildContext, Built};
 /// Starts a node. What fails on the way stops again whatever was started.
 pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<Node, Error> {
     let settings = resolved.settings().clone();
+    let access = settings.bridge.access(&settings.event_bridge);
+    let access = access.map_err(|(name, why)| {
+        Error::definition(vec![format!("cannot use {name} from {}: {why}", resolved.origin(name))])
+    })?;
     let core = core_of(&builder, &settings)?;
     let context = BuildContext {
         node: Arc::clone(&core),
@@ -32,7 +38,7 @@ pub(super) async fn launch(builder: NodeBuilder, resolved: Resolved) -> Result<N
     };
     let built: Vec<Built> = builder.services.iter().map(|service| service.build(&context)).collect();
     let view = view_of(&builder, &context, &built);
-    let children = rows(builder, &settings, &view, built);
+    let children = rows(builder, &settings, access, &view, built);
     let chronicle = Arc::clone(&view.0.chronicle);
     let observer: Arc<dyn Observer> = Arc::new(move |event: &Event| chronicle.event(event));
     let spec = SupervisorSpec::new("node").initial(InitialStart::Fail).label("node");
@@ -77,7 +83,13 @@ fn view_of(builder: &NodeBuilder, context: &BuildContext, built: &[Built]) -> No
 }
 
 /// The children of the root, in the order in which they start.
-fn rows(builder: NodeBuilder, settings: &Settings, view: &NodeView, built: Vec<Built>) -> Vec<ChildSpec> {
+fn rows(
+    builder: NodeBuilder,
+    settings: &Settings,
+    access: Access,
+    view: &NodeView,
+    built: Vec<Built>,
+) -> Vec<ChildSpec> {
     let core = &view.0.core;
     let components = builder.components.iter();
     let mut children: Vec<ChildSpec> = components
@@ -88,11 +100,12 @@ fn rows(builder: NodeBuilder, settings: &Settings, view: &NodeView, built: Vec<B
         source: builder.bridge,
         connectors: builder.connectors,
         url: settings.event_bridge.expose().to_owned(),
+        access,
         start_deadline: settings.start_deadline,
         subscriptions: view.subscriptions(),
     }));
     children.push(router(core, built.iter().map(|built| built.served.clone()).collect()));
-    children.push(group("links", Vec::new()));
+    children.push(patient_group("links", vec![exchange(core, settings.start_deadline)]));
     let services = built.into_iter().map(|built| built.child).collect();
     children.push(group(SERVICES_GROUP, services));
     children
@@ -108,17 +121,26 @@ fn core_of(builder: &NodeBuilder, settings: &Settings) -> Result<Arc<NodeCore>, 
         Some(namespace) => namespace.parse().map_err(|error| wrong("namespace", &error))?,
         None => settings.namespace.clone(),
     };
+    let clock = builder.clock.clone().unwrap_or_else(Clock::tsc);
     let mut metrics = MetricsSettings::default();
     metrics.info = vec![("node", node_id.to_string()), ("namespace", namespace.to_string())];
     Ok(NodeCore::new(NodeSpec {
-        clock: builder.clock.clone().unwrap_or_else(Clock::tsc),
+        incarnation: incarnation(&clock),
+        clock,
         ids: Ids::random(),
         metrics: NodeMetrics::new(metrics),
         runtime: tokio::runtime::Handle::current(),
         node_id,
         namespace,
         codec_always: builder.codec_always.unwrap_or(settings.codec_always),
+        call_timeout: settings.call.default_timeout,
+        reply_allow: settings.reply_allow.clone(),
     }))
+}
+
+/// A number that this node's name never had before: the time, and random bits for nodes that start in the same instant.
+fn incarnation(clock: &Clock) -> IncarnationId {
+    IncarnationId::from_u64((clock.unix_ms() << 12) | u64::from(rand::random::<u16>() >> 4))
 }
 
 fn entry(service: &dyn crate::service::AnyService, built: &Built, strict_contracts: bool) -> ServiceEntry {
@@ -131,6 +153,7 @@ fn entry(service: &dyn crate::service::AnyService, built: &Built, strict_contrac
         core: Arc::clone(&built.served.service),
         endpoints: commands.chain(subscribers).collect(),
         subscribers: built.subscribers.clone(),
+        intake: built.intake.clone(),
         optional: built.optional,
         contract: service.contract(),
         calls: if strict_contracts {
@@ -143,10 +166,26 @@ fn entry(service: &dyn crate::service::AnyService, built: &Built, strict_contrac
 
 /// A supervisor of the second row: one_for_one, and what it gives up on, the root gives up on.
 fn group(name: &'static str, children: Vec<ChildSpec>) -> ChildSpec {
+    row(
+        SupervisorSpec::new(name).initial(InitialStart::Fail).label(name),
+        children,
+    )
+}
+
+/// As [`group`], for what needs a broker that may be away when the node starts: it is tried again until it is back. What
+/// waiting does not help, such as refused credentials, ends the node at once.
+fn patient_group(name: &'static str, children: Vec<ChildSpec>) -> ChildSpec {
+    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).jitter(true);
+    let exits = Budget::new(u32::MAX, Duration::from_secs(1)).backoff(backoff);
+    let spec = SupervisorSpec::new(name).initial(InitialStart::Retry).exits(exits);
+    row(spec.label(name), children)
+}
+
+fn row(spec: SupervisorSpec, children: Vec<ChildSpec>) -> ChildSpec {
+    let name = spec.label;
     ChildSpec::supervisor(name, move |parent: StartContext| {
-        let children = children.clone();
+        let (spec, children) = (spec.clone(), children.clone());
         async move {
-            let spec = SupervisorSpec::new(name).initial(InitialStart::Fail).label(name);
             let (tree, observer) = (parent.tree.clone(), Arc::clone(&parent.observer));
             Ok(Supervisor::spawn(spec, children, Some(parent), tree, observer)
                 .await?
@@ -163,6 +202,7 @@ struct BridgePlan {
     source: BridgeSource,
     connectors: Connectors,
     url: String,
+    access: Access,
     start_deadline: Duration,
     subscriptions: Vec<SubscriptionContract>,
 }
@@ -173,7 +213,7 @@ fn bridges(plan: BridgePlan) -> ChildSpec {
     let event = ChildSpec::worker("event", move |start: StartContext| {
         let plan = Arc::clone(&plan);
         async move {
-            let bridge = plan.connect(start.incarnation).await?;
+            let bridge = plan.connect().await?;
             plan.check(&bridge.capability())?;
             let arguments = BridgeArguments {
                 node: Arc::clone(&plan.node),
@@ -184,20 +224,17 @@ fn bridges(plan: BridgePlan) -> ChildSpec {
     })
     .start_deadline(start_deadline)
     .label("bridge");
-    group("bridges", vec![event])
+    patient_group("bridges", vec![event])
 }
 
 impl BridgePlan {
-    async fn connect(&self, incarnation: u64) -> Result<Arc<dyn EventBridge>, StartError> {
+    async fn connect(&self) -> Result<Arc<dyn EventBridge>, StartError> {
         if let BridgeSource::Ready(bridge) = &self.source {
             return Ok(Arc::clone(bridge));
         }
         let node = self.node.node_id().parse().map_err(StartError::new)?;
-        let context = ConnectContext::new(
-            self.node.namespace().clone(),
-            node,
-            IncarnationId::from_u64(incarnation),
-        );
+        let context = ConnectContext::new(self.node.namespace().clone(), node, self.node.incarnation());
+        let context = context.access(self.access.clone());
         self.connectors
             .event_bridge(&self.url, &context)
             .await
@@ -221,6 +258,17 @@ impl BridgePlan {
         }
         Err(StartError::unrecoverable(problems.join("; ")))
     }
+}
+
+/// Calls to whoever listens, and what they are answered.
+fn exchange(node: &Arc<NodeCore>, start_deadline: Duration) -> ChildSpec {
+    let node = Arc::clone(node);
+    ChildSpec::worker("exchange", move |start: StartContext| {
+        let node = Arc::clone(&node);
+        async move { Ok(start.spawn(ExchangeActor, node).await?.get_cell()) }
+    })
+    .start_deadline(start_deadline)
+    .label("exchange")
 }
 
 fn router(node: &Arc<NodeCore>, served: Vec<Served>) -> ChildSpec {

@@ -97,6 +97,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Uses these adapters for bridge URLs, in place of those that it knows.
+    pub fn with_connectors(mut self, connectors: Connectors) -> Self {
+        self.connectors = connectors;
+        self
+    }
+
     /// Uses an event bridge that is connected already, in place of the one that the settings name.
     pub fn event_bridge(mut self, bridge: Arc<dyn EventBridge>) -> Self {
         self.bridge = BridgeSource::Ready(bridge);
@@ -153,7 +159,7 @@ impl NodeBuilder {
     /// What is wrong with the definitions; or what could not be started, or was given up on while starting, with the
     /// whole chain of causes. Everything that was started is stopped by then.
     pub async fn start(self) -> Result<Node, Error> {
-        let node = self.launch().await?;
+        let node = Box::pin(self.launch()).await?;
         match node.ready().await {
             Ok(()) => Ok(node),
             Err(error) => {
@@ -228,17 +234,18 @@ fn check(services: &[Arc<dyn AnyService>]) -> Result<(), Error> {
             problems.push(format!("service {id} is declared twice"));
         }
         problems.extend(service.problems());
-        for command in service.commands() {
-            let address = command.address;
+        let commands = service.commands().into_iter().map(|c| ("command", c.address, c.http));
+        let streams = service.streams().into_iter().map(|s| ("stream", s.address, s.http));
+        for (kind, address, http) in commands.chain(streams) {
             if address.service() != id {
                 problems.push(format!(
                     "service {id} answers {address}, which belongs to another service"
                 ));
             }
             if seen.insert(address.to_string(), ()).is_some() {
-                problems.push(format!("command {address} is declared twice"));
+                problems.push(format!("{kind} {address} is declared twice"));
             }
-            if let Some(http) = &command.http {
+            if let Some(http) = &http {
                 let route = format!("{} /api/v{}{}", http.method, id.version(), http.path);
                 if let Some(other) = routes.insert(route.clone(), address) {
                     problems.push(format!("{address} and {other} have the same route {route}"));

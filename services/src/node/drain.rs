@@ -11,7 +11,7 @@ use roadshow_supervision::ExitKind;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{info, warn};
 
-use super::Inner;
+use super::{Inner, ServiceEntry};
 
 /// How often the drain looks whether everybody has finished.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -80,17 +80,18 @@ pub(super) async fn shutdown(node: &Inner, budget: Duration) -> Drained {
     }
 }
 
-/// Waits until no endpoint has a call at work or waiting.
+/// Waits until no endpoint has a call at work or waiting, no answer is on its way to another node, and nobody here waits
+/// for one.
 async fn idle(node: &Inner) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
-        if node
-            .services
-            .iter()
-            .all(|service| service.endpoints.iter().all(|endpoint| endpoint.is_idle()))
-        {
+        let is_idle = |service: &ServiceEntry| {
+            let quiet = service.intake.as_ref().is_none_or(|intake| intake.is_quiet());
+            quiet && service.endpoints.iter().all(|endpoint| endpoint.is_idle())
+        };
+        if node.core.waits_elsewhere() == 0 && node.services.iter().all(is_idle) {
             return;
         }
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use roadshow_actors::{GateState, Phase};
+use roadshow_actors::{ExchangeState, GateState, Phase, Route};
 use roadshow_bridges::Health;
 use serde::Serialize;
 
 use super::{Inner, ServiceEntry};
-use crate::service::{STATE_CHILD, subscription_child_id};
+use crate::service::{INTAKE_CHILD, STATE_CHILD, subscription_child_id};
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -119,25 +119,29 @@ impl ServiceEntry {
     /// Ready means that there is state to run calls on, and that the bridge has confirmed every subscription.
     fn state(&self) -> PartState {
         match self.core.gate().state() {
-            GateState::Open if self.unconfirmed().next().is_none() => PartState::Ready,
+            GateState::Open if self.unconfirmed().is_empty() => PartState::Ready,
             GateState::Open | GateState::Shut => PartState::NotReady,
             GateState::Failed => PartState::Failed,
             GateState::Stopped => PartState::Draining,
         }
     }
 
-    /// The subscriptions that take nothing yet.
-    fn unconfirmed(&self) -> impl Iterator<Item = &str> {
+    /// The children that take nothing yet: subscriptions, and the intake of commands.
+    fn unconfirmed(&self) -> Vec<String> {
         let waiting = self.subscribers.iter().filter(|subscriber| !subscriber.is_subscribed());
-        waiting.map(|subscriber| subscriber.core().name())
+        let waiting = waiting.map(|subscriber| subscription_child_id(subscriber.core().name()));
+        let intake = self.intake.as_ref().filter(|intake| !intake.is_subscribed());
+        waiting.chain(intake.map(|_| INTAKE_CHILD.to_owned())).collect()
     }
 }
 
 impl Inner {
     pub(super) fn readiness(&self) -> Readiness {
-        let mut parts = vec![self.node_part(), self.bridge_part()];
+        let bridge = self.bridge_part();
+        let bridge_is_ready = bridge.state == PartState::Ready;
+        let mut parts = vec![self.node_part(), bridge];
         parts.extend(self.services.iter().map(|service| self.service_part(service)));
-        parts.extend(self.unanswered_calls());
+        parts.extend(self.unanswered_calls(bridge_is_ready));
         let ready = parts
             .iter()
             .all(|part| part.state == PartState::Ready || (part.optional && part.state == PartState::Failed));
@@ -157,7 +161,7 @@ impl Inner {
         let (state, reason) = match self.core.event_bridge() {
             Err(failure) => (PartState::NotReady, Some(Reason::state(failure.message))),
             Ok(bridge) => match bridge.health() {
-                Health::Ready => (PartState::Ready, None),
+                Health::Ready => self.exchange_part(),
                 Health::Reconnecting { reason } => {
                     (PartState::NotReady, Some(Reason::failure("reconnecting", &reason)))
                 }
@@ -167,6 +171,23 @@ impl Inner {
             },
         };
         Part::new("event bridge".to_owned(), state, false, reason)
+    }
+
+    /// Whether the node's start need not wait for the exchange any longer.
+    pub(super) fn exchange_is_settled(&self) -> bool {
+        self.core.exchange_state() != ExchangeState::Unsubscribed
+    }
+
+    /// A bridge that is connected and from which no answers come is not ready.
+    fn exchange_part(&self) -> (PartState, Option<Reason>) {
+        match self.core.exchange_state() {
+            ExchangeState::Ready => (PartState::Ready, None),
+            ExchangeState::Silent(silence) => {
+                let text = format!("nothing has come back for {} s", silence.as_secs());
+                (PartState::NotReady, Some(Reason::state(text)))
+            }
+            _ => (PartState::NotReady, Some(Reason::state("the inbox is not confirmed"))),
+        }
     }
 
     fn service_part(&self, service: &ServiceEntry) -> Part {
@@ -184,7 +205,7 @@ impl Inner {
     }
 
     /// One part for each call that a service declares and nobody answers, where contracts are strict.
-    fn unanswered_calls(&self) -> Vec<Part> {
+    fn unanswered_calls(&self, bridge_is_ready: bool) -> Vec<Part> {
         let routes = self.core.routes();
         let callers = self
             .services
@@ -193,10 +214,15 @@ impl Inner {
         let mut parts = BTreeMap::new();
         for caller in callers {
             for address in &caller.calls {
-                if let Err(failure) = routes.resolve(address.key()) {
-                    let reason = format!("{} declares that it calls it: {}", caller.core.id(), failure.message);
-                    parts.entry(format!("call {address}")).or_insert(reason);
-                }
+                let why = match routes.resolve(address.key()) {
+                    // Whoever serves it may come and go; a broker that is there is all that can be asked for.
+                    Ok(Route::Remote(_)) if bridge_is_ready => continue,
+                    Ok(Route::Remote(_)) => "nobody can be asked: the event bridge is not ready".into(),
+                    Ok(Route::Local(_)) => continue,
+                    Err(failure) => failure.message,
+                };
+                let reason = format!("{} declares that it calls it: {why}", caller.core.id());
+                parts.entry(format!("call {address}")).or_insert(reason);
             }
         }
         let part = |(name, reason)| Part::new(name, PartState::NotReady, false, Some(Reason::state(reason)));
@@ -209,7 +235,8 @@ impl Inner {
         let node = tree.find(&format!("services/{id}"))?;
         let mut kept: Vec<_> = service
             .unconfirmed()
-            .filter_map(|name| node.child(&subscription_child_id(name)))
+            .iter()
+            .filter_map(|child| node.child(child))
             .collect();
         if service.core.gate().state() != GateState::Open {
             kept.insert(0, node.child(STATE_CHILD)?);

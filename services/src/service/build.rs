@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use roadshow_actors::{
-    AnySubscriber, CallContext, CommandEndpoint, Endpoint, EndpointSpec, Incarnation, NodeCore, Outcome, RateLimit,
-    Served, ServiceActor, ServiceArguments, ServiceCore, Subscriber, SubscriberSpec, SubscriptionActor,
+    AnySubscriber, CallContext, CommandEndpoint, Endpoint, EndpointSpec, Incarnation, Intake, IntakeActor, NodeCore,
+    Outcome, RateLimit, Served, ServiceActor, ServiceArguments, ServiceCore, Subscriber, SubscriberSpec,
+    SubscriptionActor,
 };
 use roadshow_bridges::{Envelope, Executed, Failure, ServiceId, Subscription, codec};
 use roadshow_supervision::{
@@ -37,6 +38,8 @@ pub struct BuildContext {
 pub struct Built {
     pub(crate) served: Served,
     pub(crate) subscribers: Vec<Arc<dyn AnySubscriber>>,
+    /// What takes its commands from others, if it has any.
+    pub(crate) intake: Option<Arc<Intake>>,
     pub(crate) child: ChildSpec,
     pub(crate) optional: bool,
 }
@@ -118,6 +121,7 @@ where
         Arc::new(CommandRoute {
             address: C::ADDRESS,
             endpoint,
+            idempotent: self.idempotent,
         })
     }
 }
@@ -140,15 +144,15 @@ async fn run_guarded<S: CommandHandler<C>, C: Command>(
 }
 
 /// The node that ran the handler stamps every failure it returns, whatever nested call it came from.
-fn executed(failure: Failure) -> Failure {
+pub(super) fn executed(failure: Failure) -> Failure {
     failure.with_executed(Executed::Yes)
 }
 
-fn not_executed(failure: Failure) -> Failure {
+pub(super) fn not_executed(failure: Failure) -> Failure {
     failure.with_executed(Executed::No)
 }
 
-fn state_of<S: 'static>(ctx: &Context) -> &S {
+pub(super) fn state_of<S: 'static>(ctx: &Context) -> &S {
     let incarnation = ctx.call_context().incarnation();
     incarnation
         .state::<S>()
@@ -237,7 +241,10 @@ fn read_event<E: Event>(envelope: &Envelope) -> Result<Arc<E>, Failure> {
 pub(super) fn build<S: Send + Sync + 'static>(service: &Service<S>, context: &BuildContext) -> Built {
     let may_call = context.strict_contracts.then(|| service.calls.clone());
     let core = ServiceCore::new(service.id, Arc::clone(&context.node), may_call);
-    let commands = service.commands.iter().map(|command| command.endpoint(&core)).collect();
+    let commands = service.commands.iter().map(|command| command.endpoint(&core));
+    let streams = service.streams.iter().map(|stream| stream.endpoint(&core));
+    let commands: Vec<_> = commands.chain(streams).collect();
+    let intake = (!commands.is_empty()).then(|| Intake::new(Arc::clone(&core), commands.clone()));
     let subscribers: Vec<_> = service
         .subscriptions
         .iter()
@@ -245,6 +252,7 @@ pub(super) fn build<S: Send + Sync + 'static>(service: &Service<S>, context: &Bu
         .collect();
     let mut children = vec![state_child(service, &core, &context.settings)];
     children.extend(subscribers.iter().map(subscription_child));
+    children.extend(intake.as_ref().map(intake_child));
     let spec = SupervisorSpec::new(core.id().to_string())
         .strategy(Strategy::OneForOne)
         .panics(service.panics.clone())
@@ -262,6 +270,7 @@ pub(super) fn build<S: Send + Sync + 'static>(service: &Service<S>, context: &Bu
             commands,
         },
         subscribers,
+        intake,
         child: service_child(spec, children),
         optional: service.optional,
     }
@@ -326,6 +335,21 @@ async fn start_state<S: Send + Sync + 'static>(
         )
         .await?;
     Ok(actor.get_cell())
+}
+
+/// The id of the worker that takes a service's commands from others.
+pub(crate) const INTAKE_CHILD: &str = "commands";
+
+fn intake_child(intake: &Arc<Intake>) -> ChildSpec {
+    let intake = Arc::clone(intake);
+    ChildSpec::worker(INTAKE_CHILD, move |start: StartContext| {
+        let intake = Arc::clone(&intake);
+        async move {
+            let actor = start.spawn(IntakeActor, intake).await?;
+            Ok(actor.get_cell())
+        }
+    })
+    .label("intake")
 }
 
 /// The id of a subscription's worker among its supervisor's children.

@@ -12,7 +12,7 @@ use crate::contract::{CommandExample, CommandNotes};
 use crate::guard::{Guard, Guards};
 use crate::http::{HttpRoute, Method};
 use crate::rate::{By, RateLimit, RateLimits};
-use crate::validate::{Validate, Violations};
+use crate::validate::{self, Validate};
 
 pub(super) type ValidateFn<C> = fn(&C) -> Result<(), Failure>;
 
@@ -128,11 +128,7 @@ impl<C: Command> CommandOptions<C> {
     where
         C: Validate,
     {
-        self.validate = Some(|input| {
-            let mut violations = Violations::default();
-            input.validate(&mut violations);
-            violations.into_result()
-        });
+        self.validate = Some(validate::check::<C>);
         self
     }
 

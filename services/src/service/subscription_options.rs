@@ -11,7 +11,7 @@ use roadshow_bridges::{Retry, ServiceId, Token};
 use super::command_options::ValidateFn;
 use crate::event::Event;
 use crate::guard::{Guard, Guards};
-use crate::validate::{Validate, Violations};
+use crate::validate::{self, Validate};
 
 /// The options of one subscription. Every method returns the options, to be chained.
 #[must_use]
@@ -106,11 +106,7 @@ impl<E: Event> SubscriptionOptions<E> {
     where
         E: Validate,
     {
-        self.validate = Some(|event| {
-            let mut violations = Violations::default();
-            event.validate(&mut violations);
-            violations.into_result()
-        });
+        self.validate = Some(validate::check::<E>);
         self
     }
 

@@ -6,7 +6,10 @@
 use std::fmt::Write as _;
 
 use roadshow_bridges::{Namespace, Token};
-use roadshow_services::{CommandContract, EventContract, SchemaOf, ServiceContract, SubscriptionContract};
+use roadshow_services::{
+    Address, CommandContract, CommandNotes, EventContract, SchemaOf, ServiceContract, StreamContract,
+    SubscriptionContract,
+};
 use serde_json::{Map, Value, json};
 
 use super::bridge::Broker;
@@ -44,6 +47,9 @@ impl<'a> Channels<'a> {
             for command in &contract.commands {
                 self.add_command(command);
             }
+            for stream in &contract.streams {
+                self.add_stream(stream);
+            }
             for event in &contract.emits {
                 self.add_emitted(contract, event);
             }
@@ -66,10 +72,7 @@ impl<'a> Channels<'a> {
         };
         self.give_examples(&request, examples(|example| &example.input));
         self.give_examples(&reply, examples(|example| &example.reply));
-        if !self.messages.contains_key(FAILURE_MESSAGE) {
-            let failure = message("failure", &reference("schemas", FAILURE), FAILURE_HEADERS.into());
-            self.messages.insert(FAILURE_MESSAGE.to_owned(), failure);
-        }
+        self.add_failure();
         let address = self.broker.address(&self.namespace.command_subject(command.address));
         self.add_channel(
             &id,
@@ -87,21 +90,73 @@ impl<'a> Channels<'a> {
                 "channel": at_channel(&reply_id),
                 "messages": [in_channel(&reply_id, "reply"), in_channel(&reply_id, "failure")],
             },
-            "tags": tags(command),
+            "tags": tags(command.address, &command.notes),
             "x-idempotent": command.idempotent,
             "x-deadline-ms": millis(command.limits.deadline),
         });
-        let own = command.notes.summary.map(str::to_owned);
-        if let Some(summary) = own.or_else(|| self.schemas.first_line(&self.messages[&request]["payload"])) {
+        self.tell(&mut operation, &command.notes, &request);
+        self.operations.insert(id, operation);
+    }
+
+    fn add_stream(&mut self, stream: &StreamContract) {
+        let id = stream.address.to_string();
+        let items_id = format!("{id}.items");
+        let open = self.add_message(&format!("{id}.open"), stream.input, COMMAND_HEADERS.into());
+        let item = self.add_message(&format!("{id}.item"), stream.item, None);
+        let examples = |of: fn(&roadshow_services::CommandExample) -> &Value| -> Vec<Value> {
+            let payloads = stream.notes.examples.iter().map(of);
+            payloads.map(|payload| json!({"payload": payload})).collect()
+        };
+        self.give_examples(&open, examples(|example| &example.input));
+        self.give_examples(&item, examples(|example| &example.reply));
+        self.add_failure();
+        let address = self.broker.address(&self.namespace.command_subject(stream.address));
+        let text = "Openings of streams, with the header `rs-type: open`: one instance gets each";
+        self.add_channel(&id, Some(&address), text, &[("open", &open)]);
+        let frames = [("item", item.as_str()), ("failure", FAILURE_MESSAGE)];
+        let text = "Wherever the opening wants its frames: items with `rs-type: frame`, one `rs-type: end` or failure";
+        self.add_channel(&items_id, None, text, &frames);
+        let mut operation = json!({
+            "action": "receive",
+            "channel": at_channel(&id),
+            "messages": [in_channel(&id, "open")],
+            "reply": {
+                "channel": at_channel(&items_id),
+                "messages": [in_channel(&items_id, "item"), in_channel(&items_id, "failure")],
+            },
+            "tags": tags(stream.address, &stream.notes),
+            "x-stream": true,
+            "x-window": stream.window,
+            "x-heartbeat-ms": millis(stream.heartbeat),
+            "x-deadline-ms": millis(stream.limits.deadline),
+        });
+        if let Some(duration) = stream.max_duration {
+            operation["x-max-duration-ms"] = millis(duration).into();
+        }
+        self.tell(&mut operation, &stream.notes, &open);
+        self.operations.insert(id, operation);
+    }
+
+    /// The message that commands and streams may be answered with.
+    fn add_failure(&mut self) {
+        if !self.messages.contains_key(FAILURE_MESSAGE) {
+            let failure = message("failure", &reference("schemas", FAILURE), FAILURE_HEADERS.into());
+            self.messages.insert(FAILURE_MESSAGE.to_owned(), failure);
+        }
+    }
+
+    /// Says of an operation what its notes say, or else the type of its input.
+    fn tell(&mut self, operation: &mut Value, notes: &CommandNotes, input: &str) {
+        let own = notes.summary.map(str::to_owned);
+        if let Some(summary) = own.or_else(|| self.schemas.first_line(&self.messages[input]["payload"])) {
             operation["summary"] = summary.into();
         }
-        if let Some(description) = description(command) {
+        if let Some(description) = description(notes) {
             operation["description"] = description.into();
         }
-        if command.notes.deprecated {
+        if notes.deprecated {
             operation["x-deprecated"] = true.into();
         }
-        self.operations.insert(id, operation);
     }
 
     fn add_emitted(&mut self, contract: &ServiceContract, event: &EventContract) {
@@ -243,15 +298,15 @@ fn message(name: &str, payload: &Value, headers: Option<&str>) -> Value {
     message
 }
 
-/// What a command's notes say, and the failures that it answers on purpose.
-fn description(command: &CommandContract) -> Option<String> {
-    let mut text = command.notes.description.unwrap_or_default().to_owned();
-    if !command.notes.failures.is_empty() {
+/// What notes say, and the failures that are answered on purpose.
+fn description(notes: &CommandNotes) -> Option<String> {
+    let mut text = notes.description.unwrap_or_default().to_owned();
+    if !notes.failures.is_empty() {
         if !text.is_empty() {
             text.push_str("\n\n");
         }
         text.push_str("It fails on purpose with:\n");
-        for (code, when) in &command.notes.failures {
+        for (code, when) in &notes.failures {
             // Writing to a text cannot fail.
             let _ = write!(text, "\n- `{code}`: {when}");
         }
@@ -259,13 +314,9 @@ fn description(command: &CommandContract) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn tags(command: &CommandContract) -> Vec<Value> {
-    let own = [command.address.service().name()];
-    let tags = if command.notes.tags.is_empty() {
-        &own[..]
-    } else {
-        &command.notes.tags
-    };
+fn tags(address: Address, notes: &CommandNotes) -> Vec<Value> {
+    let own = [address.service().name()];
+    let tags = if notes.tags.is_empty() { &own[..] } else { &notes.tags };
     tags.iter().map(|tag| json!({"name": tag})).collect()
 }
 

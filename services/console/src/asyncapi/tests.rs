@@ -1,11 +1,12 @@
 //! A whole document, word by word: two services, and an event that the second knows by a type of its own.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use roadshow_services::config::Settings;
 use roadshow_services::{
-    Address, Code, Command, CommandHandler, Context, Event, EventHandler, EventName, Failure, NodeBuilder, Outcome,
-    Service, ServiceId,
+    Address, Code, Command, CommandHandler, Context, Event, EventHandler, EventName, Failure, Items, NodeBuilder,
+    Outcome, Service, ServiceId, Stream, StreamHandler,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,23 @@ impl CommandHandler<Take> for () {
     }
 }
 
+/// Tells what is left whenever that changes.
+#[derive(Deserialize, JsonSchema, Serialize)]
+struct Watch {
+    shelf: u32,
+}
+
+impl Stream for Watch {
+    const ADDRESS: Address = STOCK.command("watch");
+    type Item = Taken;
+}
+
+impl StreamHandler<Watch> for () {
+    async fn open(&self, _input: Watch, _items: Items<Taken>, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 impl EventHandler<narrower::GoodsTaken> for () {
     async fn receive(&self, _event: &narrower::GoodsTaken, _ctx: &Context) -> Outcome {
         Outcome::Ack
@@ -76,6 +94,11 @@ fn shop(bridge: &str) -> String {
                 .deprecated()
                 .example(&Take { count: 2 }, &Taken { left: Some(5) })
                 .fails_with(Code::Conflict, "There is less in the store.")
+        })
+        .stream::<Watch>(|watch| {
+            watch
+                .example(&Watch { shelf: 3 }, &Taken { left: Some(4) })
+                .max_duration(Duration::from_secs(60))
         })
         .emits::<GoodsTaken>();
     let papers = Service::new(PAPERS, || async { Ok::<_, Infallible>(()) })

@@ -15,14 +15,19 @@ use super::error::Error;
 /// Workers of every runtime that is measured.
 const WORKERS: usize = 2;
 
-/// Calls between two looks at the clock of a throughput pass.
-const BATCH: u64 = 64;
-
 /// The longest latency that is told apart from longer ones: a minute.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 
 /// One of many callers. Each task has a clone.
 pub(super) trait Caller: Clone + Send + 'static {
+    /// Calls between two looks at the clock of a throughput pass: a look costs as much as a tenth of a local call.
+    const BATCH: u64 = 64;
+
+    /// How many callers a latency pass has, where the throughput passes have `in_flight`.
+    fn callers_when_timed(in_flight: u32) -> u32 {
+        in_flight
+    }
+
     /// Calls once, and waits for the answer.
     fn call(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
@@ -95,7 +100,8 @@ impl<C: Contender> Side<C> {
         self.runtime.block_on(async {
             let until = Instant::now() + length;
             let mut all = histogram();
-            for one in spread(&caller, in_flight, |caller| time(caller, until)).await? {
+            let callers = C::Caller::callers_when_timed(in_flight);
+            for one in spread(&caller, callers, |caller| time(caller, until)).await? {
                 all.add(one).map_err(|cause| Error::new("adding up latencies", cause))?;
             }
             Ok(all)
@@ -129,10 +135,10 @@ where
 async fn count<C: Caller>(mut caller: C, until: Instant) -> Result<u64, Error> {
     let mut calls = 0;
     while Instant::now() < until {
-        for _ in 0..BATCH {
+        for _ in 0..C::BATCH {
             caller.call().await?;
         }
-        calls += BATCH;
+        calls += C::BATCH;
     }
     Ok(calls)
 }

@@ -56,6 +56,49 @@ impl Command for Crash {
     type Reply = ();
 }
 
+/// Asks for itself: what goes over a broker, as long in JSON as the others are in memory.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Echo {
+    pub(super) text: String,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Echo { text: "x".repeat(117) }
+    }
+}
+
+impl Command for Echo {
+    const ADDRESS: Address = BENCH.command("echo");
+    type Reply = Echo;
+}
+
+/// News that go over a broker, of one run. Durable and plain subscribers hear events of different names: a broker or an
+/// outbox may keep what a durable group has not settled long after its row, and plain rows would fill it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct News<const DURABLE: bool> {
+    /// What an earlier run left at the broker is not counted.
+    pub(super) run: String,
+    text: String,
+}
+
+impl<const DURABLE: bool> News<DURABLE> {
+    /// 128 bytes of JSON.
+    pub(super) fn of(run: &str) -> Self {
+        News {
+            run: run.to_owned(),
+            text: "x".repeat(108_usize.saturating_sub(run.len())),
+        }
+    }
+}
+
+impl<const DURABLE: bool> Event for News<DURABLE> {
+    const NAME: EventName = EventName::new(match DURABLE {
+        true => "bench.news",
+        false => "bench.gossip",
+    });
+}
+
 /// 128 bytes of news.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Told {
@@ -76,4 +119,16 @@ impl Told {
 
 impl Event for Told {
     const NAME: EventName = EventName::new("bench.told");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_over_a_broker_has_128_bytes() {
+        let echo = serde_json::to_vec(&Echo::default()).expect("JSON");
+        let news = serde_json::to_vec(&News::<true>::of("a0123456789")).expect("JSON");
+        assert_eq!((echo.len(), news.len()), (128, 128));
+    }
 }

@@ -13,6 +13,7 @@ use svg::{Anchor, Svg};
 
 use super::contender::nanoseconds;
 use super::report::{Bar, Measured, Report, Row};
+use super::table::label;
 use super::units::{rate, short_time};
 
 const STYLE: &str = "text{font-family:sans-serif;font-size:13px;fill:#57606a}\
@@ -188,7 +189,7 @@ fn tick_rate(value: f64) -> String {
 
 /// The name of a row on the left, and how it compares in the middle.
 fn labels(svg: &mut Svg, row: &Row, middle: f64) {
-    svg.text("name", [MARGIN, middle - 4.0], Anchor::Start, row.name);
+    svg.text("name", [MARGIN, middle - 4.0], Anchor::Start, &label(row));
     let beside = format!("{} in flight, beside {}", row.in_flight, row.baseline);
     svg.text("", [MARGIN, middle + 14.0], Anchor::Start, &beside);
     let compared = match row.compares {

@@ -22,6 +22,9 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) bridge: &'static str,
     pub(super) in_flight: u32,
+    /// How many subscribers get each event, where that is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) subscribers: Option<usize>,
     pub(super) per_second: f64,
     pub(super) p50_ns: u64,
     pub(super) p99_ns: u64,
@@ -133,6 +136,7 @@ pub(super) mod tests {
             name: "local_call",
             bridge: "memory",
             in_flight: 64,
+            subscribers: None,
             per_second: 6e6,
             p50_ns: 100,
             p99_ns: 200,

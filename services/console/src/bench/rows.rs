@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use roadshow_bridges::BareAct;
+
+use super::bare::Bare;
 use super::calls::{ByAddress, ByHandle, Waiting};
 use super::channel::Channel;
 use super::comparison::Comparison;
@@ -11,12 +14,16 @@ use super::contender::Side;
 use super::error::Error;
 use super::events::Emitter;
 use super::mailbox::Mailbox;
+use super::remote::{Pair, Remote, Teller};
 use super::report::{Bar, Measured, Row};
 use super::respawn::Respawn;
 use super::restarts::Crasher;
 use super::stage::{Stage, bench};
 
-/// What can be measured without a broker.
+/// What the rows over a bridge are measured against.
+const BARE: &str = "bare_client";
+
+/// What can be measured: without a broker, and over one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum RowName {
@@ -30,17 +37,31 @@ pub(crate) enum RowName {
     EventLocal,
     /// From a crash to the first call served.
     Restart,
+    /// A call over the bridge, from 1 and 64 callers.
+    Call,
+    /// An event to one durable subscriber over the bridge, until it is acknowledged, from 64 emitters.
+    DurableEvent,
+    /// An event to 1 and 4 plain subscribers over the bridge, from 64 emitters.
+    Event,
 }
 
 impl RowName {
-    /// All rows, in the order of the report.
-    pub(crate) const ALL: &[RowName] = &[
+    /// The rows without a broker, in the order of the report.
+    pub(crate) const LOCAL: &[RowName] = &[
         RowName::LocalCall,
         RowName::LocalCallSequential,
         RowName::LocalCallWaiting,
         RowName::EventLocal,
         RowName::Restart,
     ];
+
+    /// The rows over a bridge, which come after the others.
+    pub(crate) const REMOTE: &[RowName] = &[RowName::Call, RowName::DurableEvent, RowName::Event];
+
+    /// Whether it takes a bridge.
+    pub(crate) fn is_remote(self) -> bool {
+        Self::REMOTE.contains(&self)
+    }
 
     /// The name as it is given and printed.
     #[must_use]
@@ -51,12 +72,19 @@ impl RowName {
             RowName::LocalCallWaiting => "local_call_waiting",
             RowName::EventLocal => "event_local",
             RowName::Restart => "restart",
+            RowName::Call => "call",
+            RowName::DurableEvent => "durable_event",
+            RowName::Event => "event",
         }
     }
 
-    /// Measures, for about `length` a line.
-    pub(super) fn measure(self, length: Duration) -> Result<Vec<Row>, Error> {
+    /// Measures, for about `length` a line; over `remote`, where the row takes a bridge.
+    pub(super) fn measure(self, length: Duration, remote: Option<&Remote>) -> Result<Vec<Row>, Error> {
         match self {
+            RowName::Call | RowName::DurableEvent | RowName::Event => {
+                let remote = remote.ok_or_else(|| Error::new("choosing a bridge", "none was named"))?;
+                self.measure_remote(length, remote)
+            }
             RowName::LocalCall => [1, 8, 64]
                 .into_iter()
                 .map(|callers| self.calls(callers, length))
@@ -111,6 +139,49 @@ impl RowName {
         Ok(self.row(1, &compared, "ractor_respawn", Measured::MedianTime, bar))
     }
 
+    fn measure_remote(self, length: Duration, remote: &Remote) -> Result<Vec<Row>, Error> {
+        match self {
+            RowName::DurableEvent => Ok(vec![self.told::<true>(1, length, remote)?]),
+            RowName::Event => [1, 4]
+                .into_iter()
+                .map(|subscribers| self.told::<false>(subscribers, length, remote))
+                .collect(),
+            _ => [1, 64]
+                .into_iter()
+                .map(|callers| self.asked(callers, length, remote))
+                .collect(),
+        }
+    }
+
+    fn asked(self, in_flight: u32, length: Duration, remote: &Remote) -> Result<Row, Error> {
+        let message = remote.bare_command()?;
+        let ours = Side::start(Pair::asking(remote))?;
+        let compared = Comparison::run(ours, Side::start(Bare::asking(remote, message))?, in_flight, length)?;
+        let bar = (in_flight == 64).then_some(Bar::RatioAtLeast(0.85));
+        let row = self.row(in_flight, &compared, BARE, Measured::Throughput, bar);
+        Ok(Row {
+            bridge: remote.bridge,
+            ..row
+        })
+    }
+
+    /// Events to so many subscribers, durable or plain.
+    fn told<const DURABLE: bool>(self, subscribers: usize, length: Duration, remote: &Remote) -> Result<Row, Error> {
+        let (act, bar) = match DURABLE {
+            true => (BareAct::DurableEvent, Some(Bar::RatioAtLeast(0.8))),
+            false => (BareAct::Event { subscribers }, None),
+        };
+        let message = remote.bare_event::<DURABLE>()?;
+        let ours = Side::start(Pair::<Teller<DURABLE>>::telling(remote, subscribers))?;
+        let compared = Comparison::run(ours, Side::start(Bare::telling(remote, act, message))?, 64, length)?;
+        let row = self.row(64, &compared, BARE, Measured::Throughput, bar);
+        Ok(Row {
+            bridge: remote.bridge,
+            subscribers: Some(subscribers),
+            ..row
+        })
+    }
+
     fn row(
         self,
         in_flight: u32,
@@ -123,6 +194,7 @@ impl RowName {
             name: self.as_str(),
             bridge: "memory",
             in_flight,
+            subscribers: None,
             per_second: compared.ours.per_second.round(),
             p50_ns: compared.ours.p50_ns,
             p99_ns: compared.ours.p99_ns,
@@ -146,10 +218,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_row_over_a_bridge_is_not_measured_without_one() {
+        for name in RowName::REMOTE {
+            let error = name.measure(Duration::from_millis(140), None).expect_err("no bridge");
+            assert!(error.to_string().contains("none was named"), "{error}");
+        }
+    }
+
+    #[test]
     fn every_row_is_measured_beside_its_baseline() {
-        for name in RowName::ALL {
+        for name in RowName::LOCAL {
             let rows = name
-                .measure(Duration::from_millis(140))
+                .measure(Duration::from_millis(140), None)
                 .expect("both contenders answer");
             assert!(!rows.is_empty(), "{name:?}");
             for row in rows {

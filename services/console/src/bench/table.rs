@@ -50,9 +50,21 @@ fn is_text(column: usize) -> bool {
     matches!(HEADINGS[column], "row" | "baseline" | "bar")
 }
 
+/// What a row is called: what it measures, over which broker, to how many.
+pub(super) fn label(row: &Row) -> String {
+    let mut label = row.name.to_owned();
+    if row.bridge != "memory" {
+        label.push_str(&format!(" over {}", row.bridge));
+    }
+    if let Some(subscribers) = row.subscribers.filter(|count| *count > 1) {
+        label.push_str(&format!(" to {subscribers}"));
+    }
+    label
+}
+
 fn cells(row: &Row) -> [String; COLUMNS] {
     [
-        row.name.to_owned(),
+        label(row),
         row.in_flight.to_string(),
         rate(row.per_second),
         time(row.p50_ns),

@@ -6,16 +6,18 @@
 
 use std::time::{Duration, Instant};
 
-use roadshow_bridges::{Capability, ConnectContext, Error, EventBridge, IncarnationId, NodeId};
-use roadshow_services::config::Settings;
-use tokio::time::timeout;
+use roadshow_bridges::{Capability, ConnectContext, Error, EventBridge, Health, IncarnationId, NodeId};
+use roadshow_services::config::{Resolved, Settings};
+use tokio::time::{interval, timeout};
 
 use super::finding::{Area, Finding};
-use super::words::{shown, time};
+use super::words::{shown, size, time};
 use crate::prepared::{self, Prepared};
 
-/// How long connecting may take, and closing.
+/// How long connecting may take, getting ready, and closing.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// How often a bridge that is connected is asked whether it is ready.
+const ASK_EVERY: Duration = Duration::from_millis(5);
 
 /// The settings that name a bridge or a store.
 const PLACES: [&str; 3] = ["event_bridge", "queue_bridge", "state_store"];
@@ -39,7 +41,53 @@ pub(super) async fn examine(prepared: &Prepared, is_offline: bool) -> (Vec<Findi
     }
     let (finding, capability) = asked(prepared, settings).await;
     findings.push(finding);
+    if let Some(capability) = &capability
+        && scheme != "memory"
+    {
+        findings.push(Area::Surroundings.ok(capability.name, facts(capability)));
+        findings.extend(too_large(capability, &prepared.resolved));
+    }
     (findings, capability)
+}
+
+/// What matters of a bridge to whoever runs services over it.
+fn facts(capability: &Capability) -> String {
+    let durable = match (capability.durable, capability.durable_process) {
+        (true, true) => "keeps events for absent subscribers, through its own crash too",
+        (true, false) => "keeps events for absent subscribers while it runs",
+        (false, _) => "keeps no events for absent subscribers",
+    };
+    let nobody = match capability.unroutable {
+        true => "says at once when nobody serves a command",
+        false => "does not say when nobody serves a command: the caller waits for its deadline",
+    };
+    let backlog = match capability.holds_backlog {
+        true => "keeps commands that nobody has room for",
+        false => "keeps no commands: what finds no room is refused at once",
+    };
+    let mut facts = format!("{durable}; {nobody}; {backlog}");
+    if let Some(bytes) = capability.payload_bytes_max {
+        facts.push_str(&format!("; takes payloads up to {}", size(bytes as u64)));
+    }
+    facts
+}
+
+/// Payloads that services may send and the broker will not take.
+fn too_large(capability: &Capability, resolved: &Resolved) -> Option<Finding> {
+    let (limit, most) = (resolved.settings().payload_limit, capability.payload_bytes_max?);
+    (limit > most).then(|| {
+        let message = format!(
+            "{} is more than {} takes: what is larger than {} is refused before it is sent",
+            size(limit as u64),
+            capability.name,
+            size(most as u64)
+        );
+        let advice = format!(
+            "lower payload_limit to {}, or let the broker take more",
+            size(most as u64)
+        );
+        Area::Surroundings.note("payload_limit", message, &advice)
+    })
 }
 
 fn unknown(prepared: &Prepared) -> Vec<Finding> {
@@ -70,8 +118,8 @@ async fn asked(prepared: &Prepared, settings: &Settings) -> (Finding, Option<Cap
             return (Area::Surroundings.problem(subject, message, advice), None);
         }
     };
+    let (capability, health) = (bridge.capability(), settled(&*bridge).await);
     let took = begun.elapsed();
-    let (capability, health) = (bridge.capability(), bridge.health());
     let closed = timeout(DEADLINE, bridge.close()).await;
     let finding = if !health.is_ready() {
         Area::Surroundings.problem(
@@ -100,10 +148,25 @@ async fn asked(prepared: &Prepared, settings: &Settings) -> (Finding, Option<Cap
     (finding, Some(capability))
 }
 
+/// What a bridge says of itself once it is ready, or when it has had the time to be: one that is connected may still wait for
+/// the broker to confirm what it hears for itself.
+async fn settled(bridge: &dyn EventBridge) -> Health {
+    let ready = async {
+        let mut ticks = interval(ASK_EVERY);
+        while !bridge.health().is_ready() {
+            ticks.tick().await;
+        }
+    };
+    let _in_time = timeout(DEADLINE, ready).await;
+    bridge.health()
+}
+
 async fn connect(prepared: &Prepared, settings: &Settings) -> Result<std::sync::Arc<dyn EventBridge>, Error> {
     let name = format!("doctor-{}", std::process::id());
     let name: NodeId = name.parse().expect("a word and a number are a token");
-    let context = ConnectContext::new(settings.namespace.clone(), name, IncarnationId::from_u64(1));
+    // What contradicts itself is a problem of its own, and then nothing is tried with it.
+    let access = settings.bridge.access(&settings.event_bridge).unwrap_or_default();
+    let context = ConnectContext::new(settings.namespace.clone(), name, IncarnationId::from_u64(1)).access(access);
     let connectors = prepared.builder.connectors();
     connectors.event_bridge(settings.event_bridge.expose(), &context).await
 }
@@ -173,6 +236,27 @@ mod tests {
             );
             assert!(capability.is_none() && !format!("{found:?}").contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn what_matters_of_a_bridge_is_told_in_words() {
+        let mut capability = Capability::none("some");
+        let least = facts(&capability);
+        assert!(
+            least.contains("keeps no events") && least.contains("waits for its deadline"),
+            "{least}"
+        );
+        capability.durable = true;
+        capability.holds_backlog = true;
+        capability.unroutable = true;
+        capability.payload_bytes_max = Some(512 << 10);
+        let most = facts(&capability);
+        for expected in ["while it runs", "says at once", "keeps commands", "up to 512KiB"] {
+            assert!(most.contains(expected), "{expected} in {most}");
+        }
+        let found = too_large(&capability, &resolved("")).expect("1MiB is more");
+        assert!(found.message.contains("1MiB is more than some takes"), "{found:?}");
+        assert!(too_large(&capability, &resolved("payload_limit = '512KiB'")).is_none());
     }
 
     #[tokio::test]

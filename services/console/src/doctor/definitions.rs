@@ -2,7 +2,7 @@
 
 use roadshow_bridges::Capability;
 use roadshow_services::config::{HttpListen, Resolved, Settings};
-use roadshow_services::{NodeBuilder, ServiceContract, SubscriptionContract};
+use roadshow_services::{Address, HttpRoute, NodeBuilder, ServiceContract, SubscriptionContract};
 
 use super::finding::{Area, Finding, Level};
 use super::order;
@@ -63,14 +63,13 @@ pub(super) fn findings(contracts: &[ServiceContract], known: &[ServiceContract],
             "give the application one with .service(..), or name one with --services",
         ));
     }
-    let routes = contracts.iter().flat_map(|contract| &contract.commands);
-    let routes = routes.filter(|command| command.http.is_some()).count();
+    let routes: usize = contracts.iter().map(|contract| routes_of(contract).count()).sum();
     if settings.http == HttpListen::Off && routes > 0 {
         findings.push(Area::Definitions.note(
             "http",
             format!(
                 "it is off, and {} over HTTP",
-                told(routes, "command is reached", "commands are reached")
+                told(routes, "route is reached", "routes are reached")
             ),
             "give an address with --http, or leave it off if another node serves them",
         ));
@@ -87,9 +86,9 @@ pub(super) fn closed(contracts: &[ServiceContract], resolved: &Resolved, has_hoo
     if has_hook || resolved.settings().http == HttpListen::Off {
         return None;
     }
-    let commands = contracts.iter().flat_map(|contract| &contract.commands);
-    let closed = commands.filter(|command| command.http.as_ref().is_some_and(|route| !route.public));
-    let names: Vec<String> = closed.map(|command| command.address.to_string()).collect();
+    let routes = contracts.iter().flat_map(routes_of);
+    let closed = routes.filter(|(_, route)| !route.public);
+    let names: Vec<String> = closed.map(|(address, _)| address.to_string()).collect();
     (!names.is_empty()).then(|| {
         Area::Definitions.note(
             "closed routes",
@@ -99,25 +98,39 @@ pub(super) fn closed(contracts: &[ServiceContract], resolved: &Resolved, has_hoo
     })
 }
 
+/// The routes of a service, with what stands at them.
+fn routes_of(contract: &ServiceContract) -> impl Iterator<Item = (Address, &HttpRoute)> {
+    let commands = contract.commands.iter().map(|one| (one.address, one.http.as_ref()));
+    let streams = contract.streams.iter().map(|one| (one.address, one.http.as_ref()));
+    commands
+        .chain(streams)
+        .filter_map(|(address, route)| Some((address, route?)))
+}
+
 fn told(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn described(contract: &ServiceContract) -> Finding {
-    let routes = contract
-        .commands
-        .iter()
-        .filter(|command| command.http.is_some())
-        .count();
+    let routes = contract.commands.iter().filter(|one| one.http.is_some()).count();
+    let streamed = contract.streams.iter().filter(|one| one.http.is_some()).count();
     let durable = contract.subscriptions.iter().filter(|one| one.durable).count();
     let mut parts = vec![count(contract.commands.len(), "command")];
     if routes > 0 {
         parts[0] += &format!(" ({routes} over HTTP)");
     }
-    parts.push(count(contract.subscriptions.len(), "subscription"));
-    if durable > 0 {
-        parts[1] += &format!(" ({durable} durable)");
+    if !contract.streams.is_empty() {
+        let over_http = match streamed {
+            0 => String::new(),
+            streamed => format!(" ({streamed} over HTTP)"),
+        };
+        parts.push(count(contract.streams.len(), "stream") + &over_http);
     }
+    let durable = match durable {
+        0 => String::new(),
+        durable => format!(" ({durable} durable)"),
+    };
+    parts.push(count(contract.subscriptions.len(), "subscription") + &durable);
     if contract.optional {
         parts.push("optional".to_owned());
     }
@@ -140,15 +153,16 @@ fn unserved(
         let here = contracts.iter().find(|other| other.id == address.service());
         let subject = contract.id.to_string();
         if let Some(here) = here {
-            if !here.commands.iter().any(|command| command.address == *address) {
+            let is_command = here.commands.iter().any(|command| command.address == *address);
+            if !is_command && !here.streams.iter().any(|stream| stream.address == *address) {
                 let message = format!(
-                    "it calls {address}, and {} has no such command: not_found, each time",
+                    "it calls {address}, and {} has no such command or stream: not_found, each time",
                     here.id
                 );
                 findings.push(Area::Definitions.problem(
                     subject,
                     message,
-                    "correct .calls, or declare the command with .command",
+                    "correct .calls and .opens, or declare the command with .command and the stream with .stream",
                 ));
             }
             continue;
@@ -333,7 +347,7 @@ mod tests {
         let told = told(vec![a], vec![], "http = 'off'");
         assert_eq!(
             told[1],
-            (Level::Note, "it is off, and 1 command is reached over HTTP".to_owned())
+            (Level::Note, "it is off, and 1 route is reached over HTTP".to_owned())
         );
     }
 

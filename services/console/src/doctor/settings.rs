@@ -9,18 +9,6 @@ use super::words::shown;
 /// What stands for a value that may be secret.
 const HIDDEN: &str = "***";
 
-/// Settings that are read and checked, and that no part of a node asks for yet.
-const UNREAD: [(&str, &str); 2] = [
-    (
-        "call.default_timeout",
-        "a call without a budget of its own has its command's deadline",
-    ),
-    (
-        "reply_allow",
-        "there is no bridge to another process yet that could answer",
-    ),
-];
-
 /// One setting, or one key of a service's section.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
@@ -55,18 +43,16 @@ pub(super) fn rows(resolved: &Resolved) -> Vec<Row> {
 /// What is odd about how settings were given.
 pub(super) fn findings(resolved: &Resolved) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, instead) in UNREAD {
-        let origin = resolved.origin(name);
-        if *origin != Origin::Default {
-            findings.push(Area::Settings.warning(
-                name,
-                format!(
-                    "it is set by {}, and no part of a node reads it yet: {instead}",
-                    shown(&origin.to_string())
-                ),
-                "take it out, so that nobody relies on it",
-            ));
-        }
+    let (bridge, url) = (&resolved.settings().bridge, &resolved.settings().event_bridge);
+    if let Err((name, why)) = bridge.access(url) {
+        let message = format!("it is set by {}: {why}", shown(&resolved.origin(name).to_string()));
+        findings.push(Area::Settings.problem(name, message, "correct it: a node would not start"));
+    } else if !bridge.is_empty() && url.scheme() == "memory" {
+        findings.push(Area::Settings.note(
+            "bridge",
+            "the settings of access are not used: the event bridge is in this process",
+            "name a broker with event_bridge, or take them out",
+        ));
     }
     for name in on_the_command_line(resolved) {
         findings.push(Area::Settings.warning(
@@ -99,6 +85,7 @@ pub(super) fn with_secrets(resolved: &Resolved) -> impl Iterator<Item = &'static
     let hides = |url: &roadshow_services::config::BridgeUrl| url.to_string().contains(HIDDEN);
     let found = [
         ("http_token", settings.http_token.is_some()),
+        ("bridge.password", settings.bridge.password.is_some()),
         ("event_bridge", hides(&settings.event_bridge)),
         ("queue_bridge", hides(&settings.queue_bridge)),
         ("state_store", hides(&settings.state_store)),
@@ -171,9 +158,28 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_nobody_reads_is_said_to_be_one() {
-        let found = findings(&resolved("reply_allow = 'a'", &[]));
-        let [finding] = &found[..] else { panic!("{found:?}") };
-        assert!(finding.message.contains("a.toml:1"), "{finding:?}");
+    fn access_that_contradicts_itself_is_a_problem_and_access_to_nothing_a_note() {
+        let table = [
+            ("bridge.user = 'ada'\nevent_bridge = 'nats://h'", None),
+            ("bridge.user = 'ada'", Some((Level::Note, "bridge"))),
+            (
+                "bridge.password = 'hunter2'\nevent_bridge = 'nats://h'",
+                Some((Level::Problem, "bridge.password")),
+            ),
+            (
+                "bridge.cert_file = 'c'\nevent_bridge = 'tls://h'",
+                Some((Level::Problem, "bridge.cert_file")),
+            ),
+        ];
+        for (file, expected) in table {
+            let found = findings(&resolved(file, &[]));
+            let told = found.first().map(|finding| (finding.level, finding.subject.as_str()));
+            assert_eq!(
+                (found.len(), told),
+                (usize::from(expected.is_some()), expected),
+                "{file}"
+            );
+            assert!(!format!("{found:?}").contains("hunter2"));
+        }
     }
 }

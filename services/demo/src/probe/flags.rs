@@ -12,7 +12,7 @@ pub struct ProbeFlags {
     /// Serve the test service `probe` and append a line to this file for every start and end of a handler
     #[arg(long, value_name = "LEDGER", value_parser = open, help_heading = "Probe")]
     pub probe: Option<Ledger>,
-    /// How many handlers of the probe may be at work: of the command and of the subscription each
+    /// How many handlers of the probe may be at work: of the command, of the stream and of the subscription each
     #[arg(
         long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..),
         requires = "probe", help_heading = "Probe"

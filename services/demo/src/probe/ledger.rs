@@ -19,6 +19,7 @@ use serde::Serialize;
 pub(crate) enum Kind {
     Command,
     Event,
+    Stream,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -35,7 +36,7 @@ pub(crate) struct Line<'a> {
     kind: Kind,
     phase: Phase,
     attempt: u32,
-    /// The fencing token of a lease; commands and events hold none.
+    /// The fencing token of a lease; commands, events and streams hold none.
     fence: Option<u64>,
     node: &'a str,
     incarnation: u64,

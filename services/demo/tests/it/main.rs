@@ -1,6 +1,7 @@
 //! The demo services on a node of their own, typed and forced through the codec.
 
 mod probe;
+mod sensors;
 mod users;
 
 use roadshow_services::{AnyService, Node};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, FromArgMatches};
-use roadshow_demo::probe::{ProbeFlags, Run, probe};
+use roadshow_demo::probe::{Count, ProbeFlags, Run, probe};
 use roadshow_services::{AnyService, Code, Executed, Node};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -206,5 +206,66 @@ async fn the_flag_bounds_how_many_handlers_are_at_work() {
     let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!((refused[0].code, refused[0].executed), (Code::Exhausted, Executed::No));
+    stage.end().await;
+}
+
+fn count(body: Value) -> Count {
+    serde_json::from_value(body).expect("a body")
+}
+
+#[tokio::test]
+async fn a_stream_counts_between_two_lines_and_ends_as_it_was_told() {
+    for codec_always in [false, true] {
+        let stage = Stage::new(codec_always, &[]).await;
+        let client = stage.node.client();
+        let three = client
+            .open(count(json!({"n": 3, "every_ms": 1, "bytes": 2, "key": "k"})))
+            .await
+            .expect("open");
+        let three = three.collect_all(3).await.expect("three");
+        assert_eq!(
+            three.iter().map(|counted| counted.number).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
+        assert_eq!(three[2].filling.as_deref(), Some("xx"));
+        let fails = client
+            .open(count(json!({"id": "f", "n": 2, "sleep_ms": 1, "fail": "conflict"})))
+            .await;
+        let failure = fails.expect("open").collect_all(9).await.expect_err("told to fail");
+        assert_eq!((failure.code, failure.executed), (Code::Conflict, Executed::Yes));
+        let panics = client
+            .open(count(json!({"id": "p", "n": 1, "panic": true, "sleep_ms": 1})))
+            .await;
+        let failure = panics.expect("open").collect_all(9).await.expect_err("told to panic");
+        assert_eq!((failure.code, failure.executed), (Code::Internal, Executed::Unknown));
+        let lines = stage.written(6).await;
+        assert!(lines.iter().all(|line| line["kind"] == "stream"), "{lines:?}");
+        let told = [
+            ("count", "start", None),
+            ("count", "end", Some("ok")),
+            ("f", "start", None),
+            ("f", "end", Some("conflict")),
+            ("p", "start", None),
+            ("p", "end", Some("panic")),
+        ];
+        assert_eq!(story(&lines), told);
+        stage.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_consumer_goes_ends_its_count() {
+    let stage = Stage::new(false, &["--probe-concurrency", "1"]).await;
+    let client = stage.node.client();
+    for body in [json!({"n": 1_u64 << 40}), json!({"n": 2, "every_ms": 3_600_000})] {
+        let mut reader = client.open(count(body)).await.expect("open");
+        assert_eq!(reader.next().await.expect("an item").expect("an item").number, 1);
+        drop(reader);
+    }
+    let lines = stage.written(4).await;
+    assert_eq!(
+        (&lines[1]["outcome"], &lines[3]["outcome"]),
+        (&json!("unavailable"), &json!("unavailable"))
+    );
     stage.end().await;
 }

@@ -1,7 +1,7 @@
 //! What a request brings: the fields of the input as parameters of path and query, and the rest as a body, just as
 //! `input.rs` of the gateway takes them apart.
 
-use roadshow_services::CommandContract;
+use roadshow_services::CommandNotes;
 use serde_json::{Map, Value, json};
 
 use crate::kind::{Kind, resolved};
@@ -14,10 +14,10 @@ const DEPTH_MAX: u8 = 8;
 /// The media type of bodies and of fields that are JSON in a text.
 pub(crate) const JSON: &str = "application/json";
 
-/// The input of one command.
+/// The input of one command or stream.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
-    contract: &'a CommandContract,
+    notes: &'a CommandNotes,
     schema: &'a Value,
     definitions: &'a Value,
     fields: Fields,
@@ -27,13 +27,13 @@ pub(crate) struct Input<'a> {
 
 impl<'a> Input<'a> {
     pub(crate) fn new(
-        contract: &'a CommandContract,
+        notes: &'a CommandNotes,
         schema: &'a Value,
         definitions: &'a Value,
         path: Vec<(String, &'static str)>,
     ) -> Self {
         Input {
-            contract,
+            notes,
             schema,
             definitions,
             fields: Fields::of(schema, definitions),
@@ -113,7 +113,7 @@ impl<'a> Input<'a> {
     }
 
     fn example(&self, field: &str) -> Option<Value> {
-        let mut examples = self.contract.notes.examples.iter();
+        let mut examples = self.notes.examples.iter();
         examples.find_map(|example| example.input.get(field).filter(|value| !value.is_null()).cloned())
     }
 
@@ -151,13 +151,8 @@ impl<'a> Input<'a> {
             }
             input
         };
-        let inputs = self
-            .contract
-            .notes
-            .examples
-            .iter()
-            .map(|example| without_path(&example.input));
-        examples(inputs)
+        let inputs = self.notes.examples.iter();
+        examples(inputs.map(|example| without_path(&example.input)))
     }
 }
 

@@ -1,10 +1,10 @@
-//! One command as an operation: what it is called, what it takes and everything that it may answer.
+//! One command or stream as an operation: what it is called, what it takes and everything that it may answer.
 
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use roadshow_services::{Code, CommandContract, HttpRoute};
-use serde_json::Value;
+use roadshow_services::{Address, Code, CommandContract, CommandNotes, HttpRoute, StreamContract};
+use serde_json::{Value, json};
 
 use crate::kind::resolved;
 use crate::openapi::document::{Components, Operation, Ordered, Parameter, RefOr, Response};
@@ -12,12 +12,52 @@ use crate::openapi::input::{Input, JSON, examples, media};
 use crate::openapi::problems::{Trouble, refer};
 use crate::openapi::{Preface, nulls, parameters};
 
-/// A command with its route and its schemas, in the names of the document.
+const EVENT_STREAM: &str = "text/event-stream";
+const STREAM: &str = "All items of the stream; with `accept: text/event-stream`, one after the other as they come.";
+const EVENTS: &str = "Server-sent events: one for each item, with its place as `id` and its JSON as `data`. The last one is \
+                      named `end`, or `failure` with the problem as `data`.";
+
+/// What a command and a stream promise alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promise<'a> {
+    pub(crate) address: Address,
+    pub(crate) notes: &'a CommandNotes,
+    idempotent: bool,
+    rate_limited: bool,
+    streams: bool,
+}
+
+impl<'a> From<&'a CommandContract> for Promise<'a> {
+    fn from(command: &'a CommandContract) -> Self {
+        Promise {
+            address: command.address,
+            notes: &command.notes,
+            idempotent: command.idempotent,
+            rate_limited: command.rate_limited,
+            streams: false,
+        }
+    }
+}
+
+impl<'a> From<&'a StreamContract> for Promise<'a> {
+    fn from(stream: &'a StreamContract) -> Self {
+        Promise {
+            address: stream.address,
+            notes: &stream.notes,
+            idempotent: false,
+            rate_limited: stream.rate_limited,
+            streams: true,
+        }
+    }
+}
+
+/// A command or a stream with its route and its schemas, in the names of the document.
 #[derive(Debug)]
 pub(crate) struct Described<'a> {
-    pub(crate) contract: &'a CommandContract,
+    pub(crate) promise: Promise<'a>,
     pub(crate) route: &'a HttpRoute,
     pub(crate) input: Value,
+    /// The reply of a command, one item of a stream.
     pub(crate) reply: Value,
 }
 
@@ -31,8 +71,8 @@ impl Described<'_> {
         path: Vec<(String, &'static str)>,
         components: &mut Components,
     ) -> Operation {
-        let notes = &self.contract.notes;
-        let input = Input::new(self.contract, &self.input, definitions, path);
+        let notes = self.promise.notes;
+        let input = Input::new(notes, &self.input, definitions, path);
         let (summary, description) = self.texts(definitions);
         let request_body = if self.route.method.has_body() {
             input.body()
@@ -45,9 +85,9 @@ impl Described<'_> {
         }
         let has_path = own.iter().any(Parameter::is_path);
         let mut parameters: Vec<RefOr<Parameter>> = own.into_iter().map(RefOr::Here).collect();
-        parameters.extend(parameters::headers(preface, self.contract.idempotent, components));
+        parameters.extend(parameters::headers(preface, self.promise.idempotent, components));
         let tags = match notes.tags.as_slice() {
-            [] => vec![self.contract.address.service().name().to_owned()],
+            [] => vec![self.promise.address.service().name().to_owned()],
             tags => tags.iter().map(|tag| (*tag).to_owned()).collect(),
         };
         let mut responses = self.successes(definitions);
@@ -59,7 +99,7 @@ impl Described<'_> {
             tags,
             summary,
             description,
-            operation_id: self.contract.address.to_string(),
+            operation_id: self.promise.address.to_string(),
             parameters,
             request_body,
             responses,
@@ -70,7 +110,7 @@ impl Described<'_> {
 
     /// Summary and description: as declared, else what the input's type says of itself.
     fn texts(&self, definitions: &Value) -> (Option<String>, Option<String>) {
-        let notes = &self.contract.notes;
+        let notes = self.promise.notes;
         let of_type = resolved(&self.input, definitions)
             .get("description")
             .and_then(Value::as_str);
@@ -85,9 +125,12 @@ impl Described<'_> {
 
     /// The good answers, by what the reply may be.
     fn successes(&self, definitions: &Value) -> Ordered<RefOr<Response>> {
+        if self.promise.streams {
+            return self.told();
+        }
         let status = self.route.status;
         let (rest, takes_null) = nulls::split(&self.reply, definitions);
-        let replies = self.contract.notes.examples.iter().map(|example| example.reply.clone());
+        let replies = self.promise.notes.examples.iter().map(|example| example.reply.clone());
         let content = |schema: Value| {
             let examples = examples(replies.filter(|reply| !reply.is_null()));
             Ordered::one(JSON, media(schema, examples))
@@ -116,6 +159,24 @@ impl Described<'_> {
         responses
     }
 
+    /// What a stream says: all of it as a list, or item by item.
+    fn told(&self) -> Ordered<RefOr<Response>> {
+        let items = self.promise.notes.examples.iter().map(|example| example.reply.clone());
+        let items: Vec<Value> = items.collect();
+        let lists = (!items.is_empty()).then_some(Value::Array(items)).into_iter();
+        let list = json!({ "type": "array", "items": self.reply });
+        let mut content = Ordered::one(JSON, media(list, examples(lists)));
+        let events = json!({ "type": "string", "description": EVENTS });
+        content.push(EVENT_STREAM, media(events, Ordered::default()));
+        let response = Response {
+            description: STREAM.to_owned(),
+            headers: refer(&["x-request-id", "x-correlation-id", "traceparent"]),
+            content,
+            failure: None,
+        };
+        Ordered::one("200", RefOr::Here(response))
+    }
+
     /// The problems, by status: those that any such operation may answer, and those that the command declares.
     fn problems(
         &self,
@@ -128,7 +189,7 @@ impl Described<'_> {
         for trouble in self.usual(has_path, has_body) {
             troubles.insert(trouble.status(), (trouble, Vec::new()));
         }
-        for (code, when) in &self.contract.notes.failures {
+        for (code, when) in &self.promise.notes.failures {
             let trouble = Trouble::Of(*code);
             let known = troubles.entry(trouble.status()).or_insert((trouble, Vec::new()));
             known.1.push(when);
@@ -147,7 +208,11 @@ impl Described<'_> {
     }
 
     fn usual(&self, has_path: bool, has_body: bool) -> Vec<Trouble> {
-        let mut usual = vec![Trouble::Of(Code::Invalid), Trouble::NotAcceptable];
+        let mut usual = vec![Trouble::Of(Code::Invalid)];
+        usual.push(match self.promise.streams {
+            true => Trouble::NoStreamAcceptable,
+            false => Trouble::NotAcceptable,
+        });
         if !self.route.public {
             usual.extend([Trouble::Of(Code::Unauthenticated), Trouble::Of(Code::Forbidden)]);
         }
@@ -157,7 +222,11 @@ impl Described<'_> {
         if has_body {
             usual.extend([Trouble::BodyTooSlow, Trouble::BodyTooLarge, Trouble::NotJson]);
         }
-        usual.push(match self.contract.rate_limited {
+        // Of two with one status the later one stands, and this one tells of both.
+        if self.promise.streams {
+            usual.push(Trouble::StreamTooLong { has_body });
+        }
+        usual.push(match self.promise.rate_limited {
             true => Trouble::RateLimited,
             false => Trouble::Of(Code::Exhausted),
         });

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::openapi::document::{Example, Header, MediaType, Ordered, RefOr, Response};
 use crate::problem::{Problem, status_of};
+use crate::streams::ITEMS_MAX;
 
 /// The media type of problems.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -18,6 +19,12 @@ pub(crate) enum Trouble {
     /// A failure with this code, as a command answers it or the gateway before it.
     Of(Code),
     NotAcceptable,
+    /// Neither events nor JSON are taken.
+    NoStreamAcceptable,
+    /// The list of a stream has a bound; so has the body, if there is one.
+    StreamTooLong {
+        has_body: bool,
+    },
     BodyTooSlow,
     BodyTooLarge,
     NotJson,
@@ -29,9 +36,9 @@ impl Trouble {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Trouble::Of(code) => status_of(code),
-            Trouble::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Trouble::NotAcceptable | Trouble::NoStreamAcceptable => StatusCode::NOT_ACCEPTABLE,
             Trouble::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Trouble::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Trouble::BodyTooLarge | Trouble::StreamTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Trouble::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Trouble::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -40,9 +47,11 @@ impl Trouble {
     fn code(self) -> Code {
         match self {
             Trouble::Of(code) => code,
-            Trouble::NotAcceptable | Trouble::BodyTooLarge | Trouble::NotJson => Code::Invalid,
+            Trouble::NotAcceptable | Trouble::NoStreamAcceptable | Trouble::BodyTooLarge | Trouble::NotJson => {
+                Code::Invalid
+            }
             Trouble::BodyTooSlow => Code::Timeout,
-            Trouble::RateLimited => Code::Exhausted,
+            Trouble::RateLimited | Trouble::StreamTooLong { .. } => Code::Exhausted,
         }
     }
 
@@ -59,6 +68,9 @@ impl Trouble {
             Trouble::Of(Code::Unavailable) => "Unavailable",
             Trouble::Of(Code::Internal) => "Internal",
             Trouble::NotAcceptable => "NotAcceptable",
+            Trouble::NoStreamAcceptable => "NoStreamAcceptable",
+            Trouble::StreamTooLong { has_body: false } => "StreamTooLong",
+            Trouble::StreamTooLong { has_body: true } => "BodyOrStreamTooLong",
             Trouble::BodyTooSlow => "BodyTooSlow",
             Trouble::BodyTooLarge => "BodyTooLarge",
             Trouble::NotJson => "NotJson",
@@ -84,6 +96,19 @@ impl Trouble {
             }
             Trouble::Of(Code::Internal) => "The service failed. What happened is in the node's log, not here.",
             Trouble::NotAcceptable => "The `accept` header excludes `application/json`.",
+            Trouble::NoStreamAcceptable => {
+                "The `accept` header excludes both `text/event-stream` and `application/json`."
+            }
+            Trouble::StreamTooLong { has_body } => {
+                let body = match has_body {
+                    true => format!("The body is larger than {body_max} bytes. Or the"),
+                    false => "The".to_owned(),
+                };
+                return format!(
+                    "{body} stream says more than fits into a list ({ITEMS_MAX} items, and the node's payload limit): ask \
+                     for `text/event-stream`."
+                );
+            }
             Trouble::BodyTooSlow => "The body did not arrive in time.",
             Trouble::BodyTooLarge => return format!("The body is larger than {body_max} bytes."),
             Trouble::NotJson => "The body is not JSON by its `content-type`, or is compressed.",
@@ -98,7 +123,7 @@ impl Trouble {
     /// Whether the command may have run where it is not the command that answers.
     fn refused(self) -> Executed {
         match self {
-            Trouble::Of(Code::Timeout | Code::Internal) => Executed::Unknown,
+            Trouble::Of(Code::Timeout | Code::Internal) | Trouble::StreamTooLong { .. } => Executed::Unknown,
             _ => Executed::No,
         }
     }

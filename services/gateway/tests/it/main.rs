@@ -14,6 +14,7 @@ mod routes;
 mod slow;
 mod stage;
 mod start;
+mod streams;
 mod table;
 mod tls;
 mod told;

@@ -78,3 +78,29 @@ async fn connections_beyond_the_limit_wait_for_a_slot() {
     drop(second);
     staged.end().await;
 }
+
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_waits_in_the_queue_of_the_system() {
+    let staged = Staged::with(|gateway| gateway.connections(connections(1))).await;
+    let mut first = Wire::connect(staged.at).await;
+    first
+        .send(post("/api/v1/users", r#"{"name":"Ada","email":"a@b"}"#))
+        .await;
+    assert_eq!(first.answer().await.status, 201);
+    let mut crowd = Vec::new();
+    for _ in 0..500 {
+        let mut wire = Wire::connect(staged.at).await;
+        // In two pieces: a system whose queue overflows resets a connection that sends more than once before it is accepted.
+        wire.send("GET /healthz HTTP/1.1\r\nhost: h\r\n").await;
+        wire.send("connection: close\r\n\r\n").await;
+        crowd.push(wire);
+    }
+    // Nobody had to wait until it was let go.
+    first.send("GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    assert_eq!(first.answer().await.status, 200);
+    drop(first);
+    for mut wire in crowd {
+        assert_eq!(wire.answer().await.status, 200);
+    }
+    staged.end().await;
+}

@@ -73,7 +73,7 @@ fn two_types_of_one_name_have_two_names() {
 fn one_path_has_one_template_whatever_its_commands_call_the_segments() {
     let document = both_as_json();
     let paths: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-    assert_eq!(paths.len(), 7, "{paths:?}");
+    assert_eq!(paths.len(), 9, "{paths:?}");
     let orders = &document["paths"]["/api/v1/orders/{id}"];
     for method in ["get", "patch", "delete"] {
         assert_eq!(orders[method]["parameters"][0]["name"], "id", "{method}");
@@ -108,6 +108,33 @@ fn replies_of_nothing_and_of_something_have_their_statuses() {
     assert_eq!(statuses("/api/v1/orders/{id}", "get"), "200 204");
     assert_eq!(statuses("/api/v1/orders/{id}", "delete"), "204");
     assert_eq!(statuses("/api/v1/ping", "post"), "202");
+}
+
+#[test]
+fn a_stream_is_a_list_or_events_and_says_what_it_is_too_long_for() {
+    let document = both_as_json();
+    let responses = &document["paths"]["/api/v1/orders/{id}/moves"]["get"]["responses"];
+    let responses = if responses.is_null() {
+        &document["paths"]["/api/v1/orders/{number}/moves"]["get"]["responses"]
+    } else {
+        responses
+    };
+    let content = &responses["200"]["content"];
+    assert_eq!(content["application/json"]["schema"]["type"], "array");
+    assert_eq!(
+        content["application/json"]["schema"]["items"]["$ref"],
+        "#/components/schemas/Moved"
+    );
+    assert_eq!(
+        content["application/json"]["examples"]["example_1"]["value"],
+        json!([{"number": 7, "place": "the door"}])
+    );
+    assert_eq!(content["text/event-stream"]["schema"]["type"], "string");
+    let reference = |name: &str| json!({"$ref": format!("#/components/responses/{name}")});
+    assert_eq!(responses["413"], reference("StreamTooLong"));
+    assert_eq!(responses["406"], reference("NoStreamAcceptable"));
+    let with_body = &document["paths"]["/api/v1/replays"]["post"]["responses"]["413"];
+    assert_eq!(*with_body, reference("BodyOrStreamTooLong"));
 }
 
 #[test]
@@ -152,5 +179,5 @@ fn operations_are_named_by_their_address() {
             assert!(ids.insert(id.to_owned()), "{id} twice");
         }
     }
-    assert!(ids.contains("shop.2.get_order") && ids.len() == 9, "{ids:?}");
+    assert!(ids.contains("shop.2.get_order") && ids.len() == 11, "{ids:?}");
 }

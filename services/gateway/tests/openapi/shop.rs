@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use roadshow_gateway::{OpenApi, Preface, openapi};
 use roadshow_services::config::Settings;
 use roadshow_services::{
-    AnyService, Code, Command, CommandHandler, Context, Failure, Method, NodeBuilder, RateLimit, Service,
-    ServiceContract, ServiceId,
+    Address, AnyService, Code, Command, CommandHandler, Context, Failure, Items, Method, NodeBuilder, RateLimit,
+    Service, ServiceContract, ServiceId, Stream, StreamHandler,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -187,6 +187,47 @@ where
     }
 }
 
+/// Follows an order.
+///
+/// It ends at the door.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Watch {
+    number: u64,
+}
+impl Stream for Watch {
+    const ADDRESS: Address = SHOP.command("watch");
+    type Item = Moved;
+}
+
+/// An order has moved.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Moved {
+    number: u64,
+    place: String,
+}
+
+/// Tells again what was told.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Replay {
+    since: u64,
+}
+impl Stream for Replay {
+    const ADDRESS: Address = SHOP.command("replay");
+    type Item = Option<Moved>;
+}
+
+impl StreamHandler<Watch> for Shop {
+    async fn open(&self, _input: Watch, _items: Items<Moved>, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl StreamHandler<Replay> for Shop {
+    async fn open(&self, _input: Replay, _items: Items<Option<Moved>>, _ctx: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 pub(crate) fn shop() -> impl AnyService {
     let line = || Line {
         article: "ABC-1".to_owned(),
@@ -238,6 +279,16 @@ pub(crate) fn shop() -> impl AnyService {
         .command::<Search>(|c| c.http(Method::Get, "/search").public())
         .command::<Ping>(|c| c.http(Method::Post, "/ping").status(202).public())
         .command::<Pack>(|c| c.http(Method::Get, "/packs/{depot}").public())
+        .stream::<Watch>(|s| {
+            let item = Moved {
+                number: 7,
+                place: "the door".to_owned(),
+            };
+            s.http(Method::Get, "/orders/{number}/moves")
+                .public()
+                .example(&Watch { number: 7 }, &item)
+        })
+        .stream::<Replay>(|s| s.http(Method::Post, "/replays"))
 }
 
 pub(crate) fn shop_2() -> impl AnyService {
