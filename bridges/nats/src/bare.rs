@@ -14,6 +14,7 @@ use roadshow_bridges::{BareAct, BareClient, BareMessage, BareRun, ConnectContext
 use crate::connect;
 use crate::counters::Counters;
 use crate::link::Link;
+use crate::replies::Replies;
 use crate::settings::Settings;
 use run::{Durable, Events, Requests};
 
@@ -30,7 +31,8 @@ impl BareNats {
     }
 
     async fn client(&self) -> Result<Client, Error> {
-        let link = Arc::new(Link::new(Arc::new(Counters::new())));
+        let replies = Arc::new(Replies::new(&self.context));
+        let link = Arc::new(Link::new(Arc::new(Counters::new()), replies));
         connect::connect(&self.settings, &self.context, &link).await
     }
 }

@@ -120,11 +120,10 @@ impl NatsBridge {
     /// As [`connect::connect`]; `Config` if JetStream is there and refuses our streams.
     pub(crate) async fn connect(settings: Settings, context: &ConnectContext) -> Result<Self, Error> {
         let counters = Arc::new(Counters::new());
-        let link = Arc::new(Link::new(Arc::clone(&counters)));
+        let replies = Arc::new(Replies::new(context));
+        let link = Arc::new(Link::new(Arc::clone(&counters), Arc::clone(&replies)));
         let client = connect::connect(&settings, context, &link).await?;
         let tasks = Tasks::default();
-        let inbox = context.namespace.inbox_root(&context.node, context.incarnation);
-        let replies = Arc::new(Replies::new(&inbox));
         let subscriber = client.subscribe(replies.pattern()).await.map_err(|error| {
             Error::unavailable("cannot connect to the NATS server: the client has ended").with_source(error)
         })?;

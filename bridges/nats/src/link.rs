@@ -28,6 +28,7 @@ pub(crate) const PROBE: Duration = Duration::from_secs(5);
 pub(crate) struct Link {
     pub(crate) presence: Presence,
     counters: Arc<Counters>,
+    replies: Arc<Replies>,
     /// How often the connection came or went.
     changes: watch::Sender<u64>,
     /// Told when a connection came.
@@ -39,10 +40,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, replies: Arc<Replies>) -> Self {
         Self {
             presence: Presence::new(),
             counters,
+            replies,
             changes: watch::Sender::new(0),
             connected: Notify::new(),
             refusals: AtomicU32::new(0),
@@ -80,6 +82,7 @@ impl Link {
                 reason: Cow::Borrowed(why),
             });
         });
+        self.replies.lost();
     }
 
     /// The number of changes so far; what is concluded from it holds until it changes.
@@ -208,8 +211,12 @@ pub(crate) async fn probe(client: &Client, replies: &Arc<Replies>) -> bool {
 mod tests {
     use super::*;
 
+    fn new() -> Link {
+        Link::new(Arc::new(Counters::new()), crate::replies::tests::replies())
+    }
+
     fn link() -> Link {
-        let link = Link::new(Arc::new(Counters::new()));
+        let link = new();
         link.hear(Event::Connected);
         link.confirmed(link.changes());
         link
@@ -260,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_first_attempt_is_at_once_and_after_the_end_there_is_none() {
-        let link = Link::new(Arc::new(Counters::new()));
+        let link = new();
         assert_eq!(link.delay(1), Duration::ZERO);
         link.hear(Event::Connected);
         assert!((20..=5000).contains(&link.delay(9).as_millis()));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt;
-use roadshow_bridges::Subject;
+use roadshow_bridges::ConnectContext;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -46,7 +46,8 @@ pub(crate) struct Answer {
 
 impl Replies {
     /// An inbox below the inbox of the node; its name is drawn, so that two bridges of one node have their own.
-    pub(crate) fn new(inbox_root: &Subject) -> Self {
+    pub(crate) fn new(context: &ConnectContext) -> Self {
+        let inbox_root = context.namespace.inbox_root(&context.node, context.incarnation);
         Self {
             root: format!("{inbox_root}.b{:016x}.", rand::random::<u64>()),
             waiting: Mutex::default(),
@@ -102,6 +103,12 @@ impl Replies {
         }
     }
 
+    /// Ends all waiting, because the connection is lost: on another one no answer comes to what the server has read on this
+    /// one. An answer that is here already counts.
+    pub(crate) fn lost(&self) {
+        lock(&self.waiting).clear();
+    }
+
     fn take(&self, token: u64, message: &Message) -> Option<oneshot::Sender<Message>> {
         let mut waiting = lock(&self.waiting);
         let is_answer = waiting.get(&token)?.is_answer;
@@ -118,7 +125,7 @@ impl Replies {
 }
 
 impl Answer {
-    /// The answer, or `None` if it does not come in time.
+    /// The answer, or `None` if it does not come in time or its connection is lost.
     pub(crate) async fn within(mut self, longest: Duration) -> Option<Message> {
         timeout(longest, &mut self.receiver).await.ok()?.ok()
     }
@@ -131,9 +138,19 @@ impl Drop for Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bytes::Bytes;
+    use roadshow_bridges::IncarnationId;
+
+    pub(crate) fn replies() -> Arc<Replies> {
+        let (namespace, node) = ("ns".parse().expect("a namespace"), "n1".parse().expect("a node"));
+        Arc::new(Replies::new(&ConnectContext::new(
+            namespace,
+            node,
+            IncarnationId::from_u64(1),
+        )))
+    }
 
     fn message(subject: String) -> Message {
         Message {
@@ -149,7 +166,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_finds_who_waits_and_a_late_one_nobody() {
-        let replies = Arc::new(Replies::new(&Subject::foreign("ns.inbox.n.i1").expect("a subject")));
+        let replies = replies();
         let (subject, answer) = replies.expect();
         replies.hand_out(message(subject.clone()));
         assert!(answer.within(Duration::from_secs(1)).await.is_some());
@@ -160,9 +177,22 @@ mod tests {
             replies.hand_out(message(subject));
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_ends_the_waiting_at_once_and_an_answer_that_is_here_counts() {
+        let replies = replies();
+        let ((subject, here), (_, open)) = (replies.expect(), replies.expect());
+        replies.hand_out(message(subject));
+        let begun = tokio::time::Instant::now();
+        replies.lost();
+        assert!(here.within(Duration::from_secs(1)).await.is_some());
+        assert!(open.within(Duration::from_secs(1)).await.is_none());
+        assert_eq!((begun.elapsed(), replies.waiting()), (Duration::ZERO, 0));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_a_stranger_says_is_passed_over_and_the_answer_still_comes() {
-        let replies = Arc::new(Replies::new(&Subject::foreign("ns.inbox.n.i1").expect("a subject")));
+        let replies = replies();
         let (subject, answer) = replies.expect_if(|message| !message.payload.is_empty());
         replies.hand_out(message(subject.clone()));
         let mut word = message(subject);

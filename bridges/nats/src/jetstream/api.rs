@@ -35,7 +35,7 @@ pub(crate) struct Api {
 pub(crate) enum ApiError {
     /// The server said no.
     Refused(Refusal),
-    /// No answer came in time: it may have been done.
+    /// No answer came in time, or as long as the connection lived: it may have been done.
     Silent,
     /// Nobody answers such questions here, now.
     Nobody,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_nats::message::OutboundMessage;
 use roadshow_bridges::{Envelope, Error, Published};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 use super::api::{Api, ApiError, Refusal};
 use crate::link::Link;
@@ -75,8 +75,7 @@ impl Publishes {
         Self(Semaphore::new(IN_FLIGHT))
     }
 
-    /// Publishes a message and waits until it is stored, as long as the connection lives: on another one no confirmation
-    /// comes of what the server has read on this one.
+    /// Publishes a message and waits until it is stored, as long as the connection lives.
     pub(crate) async fn publish(
         &self,
         api: &Api,
@@ -85,21 +84,13 @@ impl Publishes {
         envelope: &Envelope,
         stream: &str,
     ) -> Result<Published, Error> {
-        let longest = envelope.identity.budget.unwrap_or(LONGEST).min(LONGEST);
-        let deadline = Instant::now() + longest;
-        let Ok(permit) = timeout(longest, self.0.acquire()).await else {
-            return Err(
-                Error::exhausted("cannot publish: too many events wait for the server").with("waiting", IN_FLIGHT)
-            );
+        let deadline = Instant::now() + envelope.identity.budget.unwrap_or(LONGEST).min(LONGEST);
+        let _permit = match self.0.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => self.permit(link, deadline).await?,
         };
-        let _permit = permit.map_err(|_| Error::closed("cannot publish: the bridge was closed"))?;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        // The connection may have gone while others were waited for; what is sent now would outlive it in the client.
-        link.presence.ready(Some(left())).await?;
-        let Some(answer) = link.while_connected(api.store(message, left())).await else {
-            return Ok(Published::Indeterminate);
-        };
-        match answer {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match api.store(message, left).await {
             Ok(answer) => match Answer::read(&answer.payload, stream) {
                 Answer::Stored => Ok(Published::Accepted),
                 Answer::Refused(refusal) => Err(refused(envelope, &refusal)),
@@ -108,6 +99,20 @@ impl Publishes {
             Err(ApiError::Silent) => Ok(Published::Indeterminate),
             Err(error) => Err(error.explain("cannot publish an event")),
         }
+    }
+
+    /// Waits for a permit, and then for the connection: it may have gone meanwhile, and what is sent now would outlive it in
+    /// the client.
+    async fn permit(&self, link: &Link, deadline: Instant) -> Result<SemaphorePermit<'_>, Error> {
+        let Ok(permit) = timeout_at(deadline, self.0.acquire()).await else {
+            return Err(
+                Error::exhausted("cannot publish: too many events wait for the server").with("waiting", IN_FLIGHT)
+            );
+        };
+        let permit = permit.map_err(|_| Error::closed("cannot publish: the bridge was closed"))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        link.presence.ready(Some(left)).await?;
+        Ok(permit)
     }
 }
 
