@@ -75,9 +75,11 @@ async fn panics_under_load_cost_only_the_calls_that_panicked() {
     })
     .await;
     assert_eq!(metric(&node, "roadshow_supervisor_restarts_total{"), 20.0);
-    let tree = node.tree();
-    let state = tree.find("services/lab.1/state").unwrap();
-    assert_eq!((state.restarts, state.state), (20, NodeState::Ready));
+    let state = || node.tree().find("services/lab.1/state").unwrap().clone();
+    // The service takes calls before its supervisor has heard that it started.
+    eventually("the tree shows it ready", || state().state == NodeState::Ready).await;
+    let state = state();
+    assert_eq!(state.restarts, 20);
     assert!(state.last_failure.as_deref().unwrap().contains("told to panic"));
     stop(node).await;
 }
