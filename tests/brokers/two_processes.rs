@@ -78,8 +78,8 @@ async fn calls_at_work_on_a_killed_node_end_honestly(kind: BrokerKind) {
         calls.spawn(async move {
             let mut connection = Connection::open(http).await.expect("the gateway listens");
             let input = json!({"id": format!("cut{number}"), "sleep_ms": 20_000});
-            let headers = "\r\nx-timeout-ms: 4000";
-            let answer = connection.post("/_node/call/probe/1/run", headers, &input, Duration::from_secs(10));
+            let headers = "\r\nx-timeout-ms: 10000";
+            let answer = connection.post("/_node/call/probe/1/run", headers, &input, Duration::from_secs(20));
             let answer = answer.await.expect("everybody is answered by the deadline");
             (answer.status, answer.json())
         });

@@ -119,7 +119,7 @@ fn a_watch_in_a_pipe_prints_a_picture_or_a_document_per_change() {
     pictures.prints("handler panicked");
     documents.prints("handler panicked");
     assert_eq!(up.stop().code, Some(0));
-    documents.hears("cannot reach the node");
+    documents.hears("asked again every 100ms");
     documents.signal("TERM");
     let ended = documents.end();
     assert_eq!(ended.code, Some(143), "{ended:?}");
@@ -129,8 +129,7 @@ fn a_watch_in_a_pipe_prints_a_picture_or_a_document_per_change() {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
         .collect();
     assert!((2..20).contains(&read.len()), "one a change: {}", read.len());
-    assert!(ended.err.contains("asked again every 100ms"), "{}", ended.err);
-    assert_eq!(ended.err.matches("cannot reach").count(), 1, "{}", ended.err);
+    assert_eq!(ended.err.matches("asked again").count(), 1, "{}", ended.err);
 
     pictures.signal("INT");
     let ended = pictures.end();

@@ -86,7 +86,7 @@ impl Readiness {
 
 fn health(state: &State) -> Health {
     let reason = match (&state.publishing, &state.consuming, &state.blocked) {
-        (Side::Down(reason), _, _) | (Side::Up, Side::Down(reason), _) => reason.clone(),
+        (_, Side::Down(reason), _) | (Side::Down(reason), Side::Up, _) => reason.clone(),
         (Side::Up, Side::Up, Some(why)) => Cow::Owned(format!("the broker blocks publishers: {why}")),
         (Side::Up, Side::Up, None) => return Health::Ready,
     };

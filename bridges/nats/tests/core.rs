@@ -119,8 +119,8 @@ async fn a_live_group_brings_a_message_again_and_counts_its_starts() {
     let _ = bridge.publish(envelope).await.expect("sent");
     let mut delivery = next(&mut deliveries).await;
     assert_eq!(delivery.begin(), 1);
-    delivery.nack(Duration::from_millis(60));
     let since = tokio::time::Instant::now();
+    delivery.nack(Duration::from_millis(60));
     drop(next(&mut deliveries).await);
     assert!(since.elapsed() >= Duration::from_millis(50));
     let mut delivery = next(&mut deliveries).await;

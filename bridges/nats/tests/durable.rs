@@ -72,8 +72,8 @@ async fn failed_starts_are_counted_and_a_give_back_is_not_here_and_at_another_no
     let _ = one.publish(event(&ns, b"1")).await.expect("sent");
     let mut delivery = next(&mut first).await;
     assert_eq!(delivery.begin(), 1);
-    delivery.nack(Duration::from_millis(300));
     let since = tokio::time::Instant::now();
+    delivery.nack(Duration::from_millis(300));
     drop(next(&mut first).await);
     assert!(since.elapsed() > Duration::from_millis(250));
     let mut delivery = next(&mut first).await;
@@ -130,7 +130,7 @@ async fn neighbours_of_a_handler_whose_node_dies_keep_their_count_and_its_own_ri
 #[tokio::test]
 async fn a_handler_that_takes_longer_than_the_server_waits_keeps_its_message() {
     let ns = namespace();
-    let bridge = connect_to(&small("&ack_wait=500ms"), &ns, "n1").await;
+    let bridge = connect_to(&small("&ack_wait=2s"), &ns, "n1").await;
     let (mut one, mut two) = (
         bridge.subscribe(loyalty(&ns)).await.expect("subscribes"),
         bridge.subscribe(loyalty(&ns)).await.expect("subscribes"),
@@ -140,7 +140,7 @@ async fn a_handler_that_takes_longer_than_the_server_waits_keeps_its_message() {
         delivery = next(&mut one) => delivery,
         delivery = next(&mut two) => delivery,
     };
-    let again = tokio::time::timeout(Duration::from_millis(1800), async {
+    let again = tokio::time::timeout(Duration::from_secs(5), async {
         tokio::select! {
             delivery = next(&mut one) => delivery,
             delivery = next(&mut two) => delivery,

@@ -49,6 +49,8 @@ async fn dead_letters_and_starts_are_kept_again_after_the_server_lost_its_store(
         if round == 0 {
             clean(&ns).await;
             reconnect(&proxy, &*bridge).await;
+            let is_made = async |what: &str| jetstream().await.get_stream(format!("{ns}_{what}")).await.is_ok();
+            pause_until(async || is_made("dead").await && is_made("starts").await).await;
         }
     }
     clean(&ns).await;
@@ -60,8 +62,8 @@ async fn events_are_stored_again_after_the_server_lost_its_store() {
     let (proxy, bridge) = breakable(&ns).await;
     clean(&ns).await;
     reconnect(&proxy, &*bridge).await;
-    let published = bridge.publish(event(&ns, b"1")).await;
-    assert_eq!(published.expect("stored"), Published::Accepted);
+    // Where nothing is durable the bridge is ready before the stream is there again.
+    pause_until(async || matches!(bridge.publish(event(&ns, b"1")).await, Ok(Published::Accepted))).await;
     clean(&ns).await;
 }
 

@@ -8,7 +8,7 @@ use roadshow_conformance::{Direction, Proxy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use super::harness::{Place, in_time, refused, url};
 use super::raw::{long, tcp};
@@ -94,15 +94,26 @@ async fn a_bridge_without_a_broker_tries_one_connection_at_a_time() {
     let (listener, way) = listening().await;
     let carrying = async {
         let mut carried = JoinSet::new();
-        for _ in 0..2 {
+        let mut carry = async || {
             let (mut client, _) = in_time(listener.accept()).await.expect("a client");
             carried.spawn(async move {
                 copy_bidirectional(&mut client, &mut tcp(&url().parse().expect("a URL")).await).await
-            });
-        }
-        carried
+            })
+        };
+        let publishing = carry().await;
+        carry().await;
+        (publishing, carried)
     };
-    let (bridge, carried) = tokio::join!(place.bridge_at(&way, "n1"), carrying);
+    let (bridge, (publishing, carried)) = tokio::join!(place.bridge_at(&way, "n1"), carrying);
+    // The other one comes back only over this one, so it has to know first.
+    publishing.abort();
+    let mut ticks = interval(Duration::from_millis(5));
+    let noticed = async {
+        while bridge.health().is_ready() {
+            ticks.tick().await;
+        }
+    };
+    in_time(noticed).await;
     drop(carried);
     for attempt in 1..=3 {
         let _held = in_time(listener.accept()).await.expect("a client");

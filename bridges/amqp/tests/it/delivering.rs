@@ -63,7 +63,7 @@ async fn what_was_begun_counts_and_what_was_given_back_does_not() {
     let mut delivery = next(&mut deliveries).await;
     assert_eq!(delivery.begin(), 3);
     assert!(
-        (290..1_300).contains(&asked.elapsed().as_millis()),
+        (290..4_900).contains(&asked.elapsed().as_millis()),
         "{:?}",
         asked.elapsed()
     );
@@ -327,7 +327,7 @@ async fn what_waited_on_a_lost_connection_is_left_to_who_has_it_now() {
     proxy.cut();
     let mut ticks = interval(Duration::from_millis(5));
     let noticed = async {
-        while lost.health().is_ready() {
+        while !lost.health().to_string().contains("for consuming") {
             ticks.tick().await;
         }
     };

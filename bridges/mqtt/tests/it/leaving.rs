@@ -83,12 +83,12 @@ async fn subscriptions_that_come_at_once_are_one_group() {
     }
     let published = sender.publish(stage.command(1, None)).await;
     assert_eq!(published.expect("published"), Published::Accepted);
-    let mut got = 0;
-    while let Ok(Some(delivery)) = timeout(QUIET, any(&mut members)).await {
-        got += 1;
-        delivery.ack();
+    for _ in 0..GROUPS {
+        let taken = timeout(SOON, any(&mut members)).await.expect("each group takes it");
+        taken.expect("a delivery").ack();
     }
-    assert_eq!(got, GROUPS, "each group takes it once");
+    let more = timeout(QUIET, any(&mut members)).await;
+    assert!(more.is_err(), "a group takes it twice");
     stage.end().await;
 }
 
