@@ -78,7 +78,7 @@ async fn each_of_many_publishers_is_told_its_own_fate() {
         .await
         .expect("subscribes");
     let mut publishing = JoinSet::new();
-    for number in 0..500_u128 {
+    for number in 0..2_000_u128 {
         let bridge = bridge.clone();
         let wanted = number % 3 == 0;
         let subject = if wanted {

@@ -42,7 +42,7 @@ pub(super) const CASES: &[Case] = &[
         a_call_that_nobody_answers_ends_at_its_deadline,
         [],
         "given a handler that never answers, when calls with deadlines of 500 ms are made, then each ends as `timeout`, \
-         executed unknown, never more than 50 ms early and, the best of 9, less than 50 ms late"
+         executed unknown, never more than 50 ms early and, 5 of 9 of them, less than 50 ms late"
     ),
     case!(
         "E08",
@@ -164,7 +164,7 @@ async fn a_call_that_nobody_answers_ends_at_its_deadline(stage: Stage) {
         );
     }
     took.sort_unstable();
-    assert!(took[0] + SLACK >= DEADLINE && took[0] <= DEADLINE + SLACK, "{took:?}");
+    assert!(took[0] + SLACK >= DEADLINE && took[4] <= DEADLINE + SLACK, "{took:?}");
     ledger.release();
     end(caller).await;
     end(server).await;
